@@ -1,0 +1,174 @@
+//! Cursors: "everything up to here".
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    hash::Hash,
+    ids::{LogId, NodeId},
+    limits::{MAX_CLOCK_ENTRIES, MAX_COUNTER, MAX_CURSOR_BYTES},
+};
+
+/// A position in a log, with the hash of the log up to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Mark {
+    /// How many entries come up to here; 0 is the beginning.
+    pub position: u64,
+    /// The chain hash there.
+    pub hash: Hash,
+}
+
+impl Mark {
+    /// The beginning of every log.
+    pub const START: Self = Self { position: 0, hash: Hash::ZERO };
+}
+
+/// A mark in one named log. Its text is opaque to users: `LOG.POSITION.HASH`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LogCursor {
+    /// The log.
+    pub log: LogId,
+    /// Where in it.
+    pub mark: Mark,
+}
+
+impl fmt::Display for LogCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.log, self.mark.position, self.mark.hash)
+    }
+}
+
+impl FromStr for LogCursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || Error::invalid("read cursor", format!("not a cursor: {:?}", text.get(..80).unwrap_or(text)));
+        if text.len() > MAX_CURSOR_BYTES {
+            return Err(bad());
+        }
+        let mut parts = text.splitn(3, '.');
+        let (Some(log), Some(position), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(bad());
+        };
+        Ok(Self {
+            log: log.parse().map_err(|_| bad())?,
+            mark: Mark { position: position.parse().map_err(|_| bad())?, hash: hash.parse().map_err(|_| bad())? },
+        })
+    }
+}
+
+impl LogCursor {
+    /// The error for a cursor that does not belong to the log with this id.
+    #[must_use]
+    pub fn foreign(&self, log: LogId) -> Error {
+        Error::new(
+            ErrorKind::LogChanged,
+            "read cursor",
+            format!("the cursor belongs to the log {}, and this is the log {log}", self.log),
+        )
+    }
+}
+
+/// How much of one origin's events a node holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// The greatest counter held or known.
+    pub counter: u64,
+    /// Counters below it that are not held, as inclusive ranges in ascending order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<(u64, u64)>,
+    /// A hash over the ids held of this origin (see [`Progress::mix`]), as 32 hexadecimal digits. It tells two holders of
+    /// different events under one counter apart.
+    #[serde(default, with = "hex128")]
+    pub ids: u128,
+}
+
+impl Progress {
+    /// The share of one event id, at one counter, in the hash over an origin's ids; shares are combined by exclusive or.
+    #[must_use]
+    pub fn mix(counter: u64, id: &str) -> u128 {
+        let mut bytes = counter.to_be_bytes().to_vec();
+        bytes.extend_from_slice(id.as_bytes());
+        let hash = Hash::of(&bytes);
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash.as_bytes()[..16]);
+        u128::from_be_bytes(half)
+    }
+
+    /// Whether this covers the event with that counter.
+    #[must_use]
+    pub fn covers(&self, counter: u64) -> bool {
+        counter <= self.counter && !self.gaps.iter().any(|(from, to)| (*from..=*to).contains(&counter))
+    }
+}
+
+mod hex128 {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{value:032x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+        u128::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
+    }
+}
+
+/// "All I have", across logs: the progress for every origin, gaps included.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<NodeId, Progress>", into = "BTreeMap<NodeId, Progress>")]
+pub struct VectorCursor(BTreeMap<NodeId, Progress>);
+
+impl VectorCursor {
+    /// The cursor from the progress for each origin.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if there are too many origins, a counter is out of range, or gaps are not ascending.
+    pub fn from_progress(origins: BTreeMap<NodeId, Progress>) -> Result<Self> {
+        let invalid = |what: String| Err(Error::invalid("read cursor", what));
+        if origins.len() > MAX_CLOCK_ENTRIES {
+            return invalid(format!("{} origins; at most {MAX_CLOCK_ENTRIES}", origins.len()));
+        }
+        for (node, progress) in &origins {
+            if progress.counter > MAX_COUNTER {
+                return invalid(format!("the counter of {node} is beyond {MAX_COUNTER}"));
+            }
+            let mut last = 0;
+            for (from, to) in &progress.gaps {
+                if *from <= last || to < from || *to > progress.counter {
+                    return invalid(format!("the gaps of {node} are not ascending ranges below its counter"));
+                }
+                last = *to;
+            }
+        }
+        Ok(Self(origins))
+    }
+
+    /// The progress for each origin.
+    #[must_use]
+    pub const fn origins(&self) -> &BTreeMap<NodeId, Progress> {
+        &self.0
+    }
+
+    /// Whether the event of `origin` with that counter is covered.
+    #[must_use]
+    pub fn covers(&self, origin: NodeId, counter: u64) -> bool {
+        self.0.get(&origin).is_some_and(|p| p.covers(counter))
+    }
+}
+
+impl TryFrom<BTreeMap<NodeId, Progress>> for VectorCursor {
+    type Error = Error;
+
+    fn try_from(origins: BTreeMap<NodeId, Progress>) -> Result<Self> {
+        Self::from_progress(origins)
+    }
+}
+
+impl From<VectorCursor> for BTreeMap<NodeId, Progress> {
+    fn from(cursor: VectorCursor) -> Self {
+        cursor.0
+    }
+}

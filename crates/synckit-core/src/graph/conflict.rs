@@ -1,0 +1,218 @@
+//! What a resolver and a person need to know of a conflict, and what they can answer.
+
+use std::collections::BTreeSet;
+
+use super::{AggregateGraph, Bits, VertexBody, ViewEvent, conflicting, leading, parents_for_append};
+use crate::{
+    decision::{Decision, conflict_id},
+    error::{Error, ErrorKind, Result},
+    ids::{AggregateId, ConflictId, EventId, NodeId, VertexId},
+    stamp::CanonicalKey,
+};
+
+/// One side of a conflict.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SideOutline {
+    /// The head.
+    pub head: VertexId,
+    /// What the head's view has beyond the view that all sides share, oldest first.
+    pub beyond: Vec<ViewEvent>,
+    /// The oldest domain event beyond the shared view.
+    pub oldest: Option<CanonicalKey>,
+    /// The newest domain event of the head's view.
+    pub newest: Option<CanonicalKey>,
+}
+
+/// A conflict, without the events' data.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ConflictOutline {
+    /// What identifies the conflict.
+    pub id: ConflictId,
+    /// The aggregate.
+    pub aggregate: AggregateId,
+    /// All heads, sorted: the parents of a decision.
+    pub heads: Vec<VertexId>,
+    /// The sides: the heads that no other head settles, sorted.
+    pub sides: Vec<SideOutline>,
+    /// What all sides share, oldest first.
+    pub common: Vec<ViewEvent>,
+    /// The nodes that wrote what the sides do not share, decisions included.
+    pub origins: BTreeSet<NodeId>,
+    /// Whether some event of the aggregate is held as a stub only.
+    pub has_stubs: bool,
+}
+
+impl AggregateGraph {
+    /// The conflict of this aggregate, if it has one.
+    #[must_use]
+    pub fn conflict(&self) -> Option<ConflictOutline> {
+        let heads = self.head_indices();
+        let ids = self.heads();
+        conflicting(&ids)?;
+        self.outline(&heads)
+    }
+
+    /// The conflict between these heads, whether or not they are heads still.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if one of them is not known, or they are fewer than two.
+    pub fn conflict_between(&self, heads: &[VertexId]) -> Result<ConflictOutline> {
+        let missing = |h: &VertexId| Error::new(ErrorKind::NotFound, "read conflict", format!("no event {h}"));
+        let indices: Result<Vec<usize>> =
+            heads.iter().map(|h| self.index.get(h).copied().ok_or_else(|| missing(h))).collect();
+        self.outline(&indices?)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "read conflict", "these heads do not disagree"))
+    }
+
+    fn outline(&self, heads: &[usize]) -> Option<ConflictOutline> {
+        let mut active = self.unsettled(heads);
+        if active.len() < 2 {
+            return None;
+        }
+        active.sort_unstable_by(|a, b| self.vertices[*a].id.cmp(&self.vertices[*b].id));
+        let ids: Vec<VertexId> = active.iter().map(|a| self.vertices[*a].id.clone()).collect();
+        let beyond = self.difference(&active);
+        let sides = active.iter().map(|&a| self.side(a, &beyond)).collect();
+        let mut common = self.view_of(active[0]);
+        common.subtract(&beyond);
+        let mut some = Bits::default();
+        let mut all: Option<Bits> = None;
+        for a in &active {
+            let past = self.ancestors(&[*a]);
+            some.union(&past);
+            all = Some(match all {
+                None => past,
+                Some(mut held) => {
+                    held.intersect(&past);
+                    held
+                }
+            });
+        }
+        some.subtract(&all.unwrap_or_default());
+        let mut parents: Vec<VertexId> = heads.iter().map(|h| self.vertices[*h].id.clone()).collect();
+        parents.sort_unstable();
+        Some(ConflictOutline {
+            id: conflict_id(&self.aggregate, &ids),
+            aggregate: self.aggregate.clone(),
+            heads: parents,
+            sides,
+            common: self.listed(&common),
+            origins: some.iter().map(|v| self.vertices[v].key.origin).collect(),
+            has_stubs: self.has_stubs(),
+        })
+    }
+
+    fn side(&self, head: usize, beyond: &Bits) -> SideOutline {
+        let n = self.vertices.len();
+        let mut own = self.view_of(head);
+        own.intersect(beyond);
+        SideOutline {
+            head: self.vertices[head].id.clone(),
+            oldest: own.iter().filter(|e| *e < n).map(|e| &self.vertices[e].key).min().cloned(),
+            newest: self.newest[head].clone(),
+            beyond: self.listed(&own),
+        }
+    }
+
+    /// A person's decision on the conflict between `heads` that keeps exactly the named events of what the sides do not
+    /// share. A head stands for its whole side. What all sides share stays.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if an event is not part of the conflict; [`ErrorKind::NotFound`] if a head is not known.
+    pub fn keep(&self, heads: &[VertexId], keep: &[EventId]) -> Result<Decision> {
+        let outline = self.conflict_between(heads)?;
+        let indices: Vec<usize> = outline.sides.iter().filter_map(|s| self.index.get(&s.head).copied()).collect();
+        let beyond = self.difference(&indices);
+        let mut kept = Bits::default();
+        let mut adopts: Vec<VertexId> = Vec::new();
+        for id in keep {
+            if let Some(side) = outline.sides.iter().find(|s| s.head.as_str() == id.as_str()) {
+                adopts.push(side.head.clone());
+                if let Some(i) = self.index.get(&side.head) {
+                    kept.union(&self.view_of(*i));
+                }
+                continue;
+            }
+            let element = self.element(id).filter(|e| beyond.contains(*e)).ok_or_else(|| {
+                Error::invalid("resolve", format!("the event {id} is not part of the conflict {}", outline.id))
+            })?;
+            kept.insert(element);
+        }
+        if adopts.is_empty() {
+            adopts.extend(outline.sides.iter().max_by(|a, b| (&a.newest, &a.head).cmp(&(&b.newest, &b.head))).map(|s| s.head.clone()));
+        }
+        kept.intersect(&beyond);
+        let mut adopted = Bits::default();
+        for i in adopts.iter().filter_map(|a| self.index.get(a)) {
+            adopted.union(&self.view_of(*i));
+        }
+        adopted.intersect(&beyond);
+        let mut hidden = adopted.clone();
+        hidden.subtract(&kept);
+        let mut restored = kept;
+        restored.subtract(&adopted);
+        let mut decision = Decision::adopting(adopts, "keep", "person");
+        decision.conflict = Some(outline.id);
+        decision.hidden = self.names(&hidden);
+        decision.restored = self.names(&restored);
+        Ok(decision)
+    }
+
+    /// A person's decision that takes back decision `vertex`, and the parents that it must name: what the decision
+    /// took out of the view counts again, and what it brought in does not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such decision in the current view.
+    pub fn undo(&self, vertex: &VertexId) -> Result<(Decision, Vec<VertexId>)> {
+        let missing = || Error::new(ErrorKind::NotFound, "undo", format!("{vertex} is not a decision that counts here"));
+        let d = self.index.get(vertex).copied().filter(|i| self.decision(*i).is_some()).ok_or_else(missing)?;
+        let lead = self.lead(&self.head_indices()).ok_or_else(missing)?;
+        if !self.ancestors(&[lead]).contains(d) {
+            return Err(missing());
+        }
+        let before = self.base[d].map_or_else(Bits::default, |b| self.view_of(b));
+        let after = self.view_of(d);
+        let mut removed = before.clone();
+        removed.subtract(&after);
+        let mut brought = after;
+        brought.subtract(&before);
+        let heads = self.heads();
+        let mut decision =
+            Decision::adopting(leading(&heads).map(|h| h.vertex.clone()).into_iter().collect(), "undo", "person");
+        decision.hidden = self.names(&brought);
+        decision.restored = self.names(&removed);
+        decision.undoes = Some(vertex.clone());
+        Ok((decision, parents_for_append(&heads)))
+    }
+
+    fn names(&self, elements: &Bits) -> Vec<EventId> {
+        let n = self.vertices.len();
+        let mut names: Vec<EventId> = elements
+            .iter()
+            .map(|e| if e < n { EventId::from(&self.vertices[e].id) } else { self.merged[e - n].id.clone() })
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The decisions on the conflict with this id, the deciding one last, by vertex id.
+    #[must_use]
+    pub fn decisions_on(&self, conflict: &ConflictId) -> Vec<VertexId> {
+        let mut on: Vec<usize> = (0..self.vertices.len())
+            .filter(|i| self.decision(*i).is_some_and(|d| d.conflict.as_ref() == Some(conflict)))
+            .collect();
+        on.sort_by(|a, b| if self.outranks(*a, *b) { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less });
+        on.into_iter().map(|i| self.vertices[i].id.clone()).collect()
+    }
+
+    /// The decision at a vertex.
+    #[must_use]
+    pub fn decision_at(&self, vertex: &VertexId) -> Option<&Decision> {
+        self.index.get(vertex).and_then(|i| match &self.vertices[*i].body {
+            VertexBody::Decision(d) => Some(&**d),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! Entries from elsewhere.
+
+use super::{
+    KnownStamp,
+    own::refused,
+    planner::{Meaning, Planner},
+};
+use crate::{
+    event::Event,
+    hash::content_hash,
+    ids::{LogId, NodeId, VertexId},
+    stamp::{Stamp, Timestamp},
+    store::{Acknowledged, Apply, Notice, Offered, Outcome, Quarantined, QuarantineSide, Refusal, RefusalCode},
+};
+
+/// Where entries come from.
+#[derive(Clone, Copy)]
+struct Source {
+    peer: Option<LogId>,
+    author: Option<NodeId>,
+}
+
+impl Planner<'_> {
+    pub(super) fn apply(&mut self, apply: Apply) {
+        let source = Source { peer: apply.peer, author: apply.author };
+        let mut retry = apply.retried;
+        if apply.retry_held {
+            let held = self.known.quarantine.iter();
+            retry.extend(
+                held.filter(|q| q.side == QuarantineSide::Held && q.refusal.code.may_pass()).cloned(),
+            );
+        }
+        for offered in apply.entries {
+            let outcome = self.take(&offered, source);
+            if let (true, Some(peer), Outcome::Refused(refusal)) = (apply.hold, apply.peer, &outcome) {
+                self.changes.quarantined.push(held_row(peer, offered, refusal.clone()));
+            }
+            self.written.outcomes.push(outcome);
+        }
+        self.retry(retry);
+        self.changes.checkpoint = apply.checkpoint;
+        self.changes.forget = apply.forget;
+    }
+
+    /// Tries again what is held, until nothing more can be taken.
+    fn retry(&mut self, mut rows: Vec<Quarantined>) {
+        rows.sort_by_key(|q| q.held.as_ref().and_then(|o| o.stamp.as_ref()).map(|s| s.timestamp));
+        loop {
+            let count = rows.len();
+            let mut left = Vec::new();
+            for row in rows {
+                let Some(offered) = &row.held else { continue };
+                match self.take(offered, Source { peer: Some(row.peer), author: None }) {
+                    Outcome::Refused(_) => left.push(row),
+                    _ => {
+                        self.written.released += 1;
+                        self.changes.released.push(row);
+                    }
+                }
+            }
+            if left.len() == count {
+                return;
+            }
+            rows = left;
+        }
+    }
+
+    fn take(&mut self, offered: &Offered, source: Source) -> Outcome {
+        if let Some(refusal) = self.too_large(&offered.event) {
+            return Outcome::Refused(refusal);
+        }
+        match (&offered.stamp, source.peer) {
+            (Some(stamp), _) => self.take_stamped(offered, stamp, source),
+            (None, Some(log)) if source.author.is_none() => self.take_from_plain_log(&offered.event, offered.position, log),
+            (None, _) => self.take_unstamped(&offered.event),
+        }
+    }
+
+    /// An event from a client that knows no stamps becomes this node's own.
+    fn take_unstamped(&mut self, event: &Event) -> Outcome {
+        if event.event_type.is_reserved() || event.id.is_reserved() || event.aggregate_id.is_reserved() {
+            return refused(RefusalCode::Invalid, format!("{}: names beginning with synckit. are reserved", event.id));
+        }
+        self.append_domain(event.clone())
+    }
+
+    /// An event of a log without stamps: the log's identity is its origin, its position the counter, and it is built on
+    /// the last event of its aggregate in that log, so that every replica stamps it alike.
+    fn take_from_plain_log(&mut self, event: &Event, position: u64, log: LogId) -> Outcome {
+        if event.event_type.is_reserved() || event.id.is_reserved() || event.aggregate_id.is_reserved() {
+            return refused(RefusalCode::Invalid, format!("{}: names beginning with synckit. are reserved", event.id));
+        }
+        let parents: Vec<VertexId> =
+            self.known.last_unstamped.get(&event.aggregate_id).filter(|id| **id != event.id).map(VertexId::from).into_iter().collect();
+        let stamp = match Stamp::checked(log.into(), position, Timestamp::from_micros(position), parents) {
+            Ok(stamp) => stamp,
+            Err(e) => return refused(RefusalCode::Invalid, e.to_string()),
+        };
+        let offered = Offered { event: event.clone(), stamp: Some(stamp.clone()), stub: None, position };
+        let outcome = self.take_stamped(&offered, &stamp, Source { peer: Some(log), author: None });
+        if matches!(outcome, Outcome::Accepted { .. }) {
+            self.known.last_unstamped.insert(event.aggregate_id.clone(), event.id.clone());
+        }
+        outcome
+    }
+
+    fn take_stamped(&mut self, offered: &Offered, stamp: &Stamp, source: Source) -> Outcome {
+        let event = &offered.event;
+        let content = offered.stub.unwrap_or_else(|| content_hash(event));
+        let meaning = match Meaning::of(event, &stamp.parents, offered.stub.is_some()) {
+            Ok(meaning) => meaning,
+            Err(refusal) => return Outcome::Refused(refusal),
+        };
+        if self.known.withdrawn.contains_key(&event.id) && !self.known.entries.contains_key(&event.id) {
+            return self.already_known(offered, stamp);
+        }
+        let mut displaces = false;
+        if let Some(held) = self.known.entries.get(&event.id) {
+            let fills = held.stub && offered.stub.is_none() && held.content == content && !held.stamp.is_before(stamp);
+            let smaller = stamp.is_before(&held.stamp) && (held.stub || offered.stub.is_none());
+            if held.content != content && !smaller {
+                return refused(
+                    RefusalCode::ContentMismatch,
+                    format!("{}: the id already names another event, at position {}", event.id, held.position),
+                );
+            }
+            if !smaller && !fills {
+                return self.already_known(offered, stamp);
+            }
+            displaces = held.content != content;
+        }
+        if let Some(refusal) = self.skewed(event, stamp, source).or_else(|| self.orphaned(event, stamp, &meaning)) {
+            return Outcome::Refused(refusal);
+        }
+        let foreign_withdrawal = matches!(&meaning, Meaning::Withdrawal(w) if w.origin != stamp.origin);
+        if foreign_withdrawal {
+            return refused(RefusalCode::Forbidden, format!("{}: only its owner can withdraw an event", event.id));
+        }
+        let unheld = !self.known.entries.contains_key(&event.id)
+            || self.known.own.get(&stamp.counter).is_none_or(|id| *id != event.id);
+        if stamp.origin == self.known.node.node && unheld {
+            self.fork(&event.id, stamp.counter);
+        }
+        if displaces {
+            self.displace(event, source);
+        }
+        self.observe(stamp.timestamp);
+        let position =
+            self.log(event.clone(), stamp.clone(), content, source.peer, offered.stub.is_some(), meaning);
+        Outcome::Accepted { position }
+    }
+
+    fn already_known(&mut self, offered: &Offered, stamp: &Stamp) -> Outcome {
+        let held = self.known.entries.get(&offered.event.id);
+        if held.is_none_or(|h| (h.stamp.origin, h.stamp.counter) != (stamp.origin, stamp.counter)) {
+            self.changes.known_stamps.push(KnownStamp {
+                origin: stamp.origin,
+                counter: stamp.counter,
+                id: offered.event.id.clone(),
+            });
+        }
+        Outcome::Duplicate
+    }
+
+    fn skewed(&self, event: &Event, stamp: &Stamp, source: Source) -> Option<Refusal> {
+        let tolerance = self.around.tolerance;
+        if source.author != Some(stamp.origin) || stamp.timestamp <= self.around.now.plus(tolerance) {
+            return None;
+        }
+        let parents = stamp.parents.iter().filter_map(|p| self.timestamp_of(&event.aggregate_id, p)).max();
+        if stamp.timestamp <= parents.unwrap_or_default().plus(tolerance) {
+            return None;
+        }
+        let ahead = stamp.timestamp.since(self.around.now) / 1_000_000;
+        Some(Refusal::new(
+            RefusalCode::ClockSkew,
+            format!(
+                "{}: the stamp is {ahead} s ahead of this clock, and {} s are allowed; set the author's clock right",
+                event.id,
+                tolerance / 1_000_000
+            ),
+        ))
+    }
+
+    /// A log holds an event only after all that it is built on.
+    fn orphaned(&self, event: &Event, stamp: &Stamp, meaning: &Meaning) -> Option<Refusal> {
+        let waiting = |parent: &VertexId, why: &str| {
+            Some(Refusal::new(RefusalCode::WaitingForParent, format!("{}: waits for {parent}, {why}", event.id)))
+        };
+        for parent in &stamp.parents {
+            if !self.holds(parent) {
+                return waiting(parent, "which is not here");
+            }
+            let elsewhere = match self.known.entries.get(parent.as_str()) {
+                Some(entry) => entry.aggregate != event.aggregate_id,
+                None => self.known.decisions.get(parent).is_some_and(|a| *a != event.aggregate_id),
+            };
+            if elsewhere {
+                return Some(Refusal::new(
+                    RefusalCode::Invalid,
+                    format!("{}: its parent {parent} is of another aggregate", event.id),
+                ));
+            }
+            let newer = self.timestamp_of(&event.aggregate_id, parent).is_some_and(|t| t >= stamp.timestamp);
+            if newer && !matches!(meaning, Meaning::Withdrawal(_)) {
+                return waiting(parent, "whose stamp here is not before its own");
+            }
+        }
+        None
+    }
+
+    /// Another event with a smaller stamp takes over the id; the one that had it stays in the log, and is set aside.
+    fn displace(&mut self, event: &Event, source: Source) {
+        let Some(old) = self.known.entries.get(&event.id).cloned() else { return };
+        self.written.notices.push(Notice::Displaced { id: event.id.clone() });
+        self.changes.quarantined.push(Quarantined {
+            side: QuarantineSide::Held,
+            peer: source.peer.unwrap_or(self.known.node.log),
+            id: event.id.clone(),
+            origin: Some(old.stamp.origin),
+            counter: old.stamp.counter,
+            refusal: Refusal::new(
+                RefusalCode::ContentMismatch,
+                format!("{}: another event with a smaller stamp has this id; issue this one again under a new id", event.id),
+            ),
+            position: old.position,
+            held: None,
+        });
+    }
+
+    pub(super) fn acknowledge(&mut self, acknowledged: Acknowledged) {
+        for row in acknowledged.refused {
+            let withdrawn = self.known.withdrawn.contains_key(&row.id);
+            let smaller_travels = self
+                .known
+                .entries
+                .get(&row.id)
+                .is_some_and(|held| row.position != 0 && held.position != row.position);
+            if !withdrawn && !smaller_travels {
+                self.changes.quarantined.push(row);
+            } else {
+                self.changes.released.push(row);
+            }
+        }
+        self.changes.released.extend(acknowledged.released);
+        self.changes.checkpoint = Some(acknowledged.checkpoint);
+    }
+}
+
+fn held_row(peer: LogId, offered: Offered, refusal: Refusal) -> Quarantined {
+    Quarantined {
+        side: QuarantineSide::Held,
+        peer,
+        id: offered.event.id.clone(),
+        origin: offered.stamp.as_ref().map(|s| s.origin),
+        counter: offered.stamp.as_ref().map_or(0, |s| s.counter),
+        refusal,
+        position: 0,
+        held: Some(offered),
+    }
+}

@@ -1,0 +1,164 @@
+//! What has to be known before a write can be planned.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::{Known, Lookup, NodeState};
+use crate::{
+    decision::{Decision, RESOLUTION, WITHDRAWAL, Withdrawal},
+    event::Event,
+    hash::content_hash,
+    ids::{AggregateId, EventId, VertexId},
+    store::{Apply, Offered, QuarantineSide, Write},
+};
+
+impl Lookup {
+    fn vertex(&mut self, vertex: &VertexId) {
+        if vertex.is_reserved() {
+            self.decisions.insert(vertex.clone());
+        }
+        self.ids.insert(EventId::from(vertex));
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.ids.insert(event.id.clone());
+        self.aggregates.insert(event.aggregate_id.clone());
+    }
+
+    fn offered(&mut self, offered: &Offered, node: &NodeState) {
+        self.event(&offered.event);
+        if let Some(stamp) = &offered.stamp {
+            stamp.parents.iter().for_each(|p| self.vertex(p));
+            if stamp.origin == node.node {
+                self.own_counters.insert(stamp.counter);
+            }
+            match offered.event.event_type.as_str() {
+                RESOLUTION => {
+                    if let Ok(Decision { decision: Some(id), .. }) = Decision::read(&offered.event, &stamp.parents) {
+                        self.decisions.insert(id);
+                    }
+                }
+                WITHDRAWAL => {
+                    if let Ok(withdrawal) = Withdrawal::read(&offered.event) {
+                        self.ids.insert(withdrawal.id);
+                        withdrawal.parents.iter().for_each(|p| self.vertex(p));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+pub(super) fn lookup(write: &Write, node: &NodeState) -> Lookup {
+    let mut lookup = Lookup::default();
+    match write {
+        Write::Append(events) => events.iter().for_each(|e| lookup.event(e)),
+        Write::Apply(apply) => {
+            for offered in apply.entries.iter().chain(apply.retried.iter().filter_map(|q| q.held.as_ref())) {
+                lookup.offered(offered, node);
+            }
+            lookup.quarantine = apply.retry_held;
+            lookup.unstamped_from = apply.peer.filter(|_| apply.entries.iter().any(|e| e.stamp.is_none()));
+        }
+        Write::Decide(drafts) => {
+            for draft in drafts {
+                lookup.aggregates.insert(draft.aggregate.clone());
+                draft.parents.iter().for_each(|p| lookup.vertex(p));
+                if draft.by_machine {
+                    lookup.decisions.insert(draft.decision.machine_id(&draft.aggregate, &draft.parents));
+                }
+            }
+        }
+        Write::Review(reviews) => {
+            for (aggregate, review) in reviews {
+                if let Ok(event) = review.to_event(aggregate) {
+                    lookup.event(&event);
+                }
+            }
+        }
+        Write::Withdraw(ids) => {
+            lookup.ids.extend(ids.iter().cloned());
+            lookup.quarantine = true;
+        }
+        Write::Restamp(events) => events.iter().for_each(|e| lookup.event(e)),
+        Write::Acknowledge(acknowledged) => {
+            lookup.ids.extend(acknowledged.refused.iter().map(|q| q.id.clone()));
+        }
+        Write::Release(_) => {}
+    }
+    lookup
+}
+
+/// The events that are given, and those in quarantine that are tried again.
+fn all_offered<'a>(apply: &'a Apply, known: &'a Known) -> impl Iterator<Item = &'a Offered> {
+    let retried = apply.retried.iter().filter_map(|q| q.held.as_ref());
+    let held = known
+        .quarantine
+        .iter()
+        .filter(|q| apply.retry_held && q.side == QuarantineSide::Held && q.refusal.code.may_pass())
+        .filter_map(|q| q.held.as_ref());
+    apply.entries.iter().chain(retried).chain(held)
+}
+
+pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
+    let mut lookup = Lookup::default();
+    match write {
+        Write::Apply(apply) if apply.retry_held => {
+            all_offered(apply, known).for_each(|o| lookup.offered(o, &known.node));
+        }
+        Write::Withdraw(ids) => {
+            for entry in ids.iter().filter_map(|id| known.entries.get(id)) {
+                lookup.aggregates.insert(entry.aggregate.clone());
+                entry.stamp.parents.iter().for_each(|p| lookup.vertex(p));
+            }
+        }
+        Write::Restamp(events) => {
+            for entry in events.iter().filter_map(|e| known.entries.get(&e.id)) {
+                lookup.aggregates.insert(entry.aggregate.clone());
+                entry.stamp.parents.iter().for_each(|p| lookup.vertex(p));
+            }
+        }
+        _ => {}
+    }
+    lookup
+}
+
+pub(super) fn graphs(write: &Write, known: &Known) -> BTreeSet<AggregateId> {
+    let mut wanted = BTreeSet::new();
+    match write {
+        Write::Apply(apply) => {
+            let mut ids = HashSet::new();
+            for offered in all_offered(apply, known) {
+                if !ids.insert(&offered.event.id) || needs_graph(offered, known) {
+                    wanted.insert(offered.event.aggregate_id.clone());
+                    if let Some(held) = known.entries.get(&offered.event.id) {
+                        wanted.insert(held.aggregate.clone());
+                    }
+                }
+            }
+        }
+        Write::Decide(drafts) => wanted.extend(drafts.iter().map(|d| d.aggregate.clone())),
+        Write::Restamp(events) => wanted.extend(events.iter().map(|e| e.aggregate_id.clone())),
+        Write::Withdraw(ids) => {
+            wanted.extend(ids.iter().filter_map(|id| known.entries.get(id)).map(|e| e.aggregate.clone()));
+        }
+        _ => {}
+    }
+    wanted
+}
+
+/// Whether an entry may change more than the heads that it names: a decision, a withdrawal, or another stamp for an event
+/// that is already there.
+fn needs_graph(offered: &Offered, known: &Known) -> bool {
+    if offered.event.event_type.is_reserved() {
+        return true;
+    }
+    let (Some(stamp), Some(held)) = (&offered.stamp, known.entries.get(&offered.event.id)) else { return false };
+    if !stamp.is_before(&held.stamp) && !held.stub {
+        return false;
+    }
+    let simple = known.heads.get(&held.aggregate).is_some_and(|heads| heads.iter().all(|h| !h.is_decision));
+    let same = stamp.parents == held.stamp.parents
+        && offered.stub.unwrap_or_else(|| content_hash(&offered.event)) == held.content;
+    !(simple && same)
+}

@@ -1,0 +1,171 @@
+//! Events of this node: appended, given up, or stamped again.
+
+use super::{
+    KnownEntry,
+    planner::{Meaning, Planner},
+};
+use crate::{
+    decision::Withdrawal,
+    error::{Error, ErrorKind, Result},
+    event::Event,
+    graph::parents_for_append,
+    hash::{Hash, content_hash},
+    ids::{EventId, VertexId},
+    stamp::Stamp,
+    store::{Outcome, QuarantineSide, Refusal, RefusalCode},
+};
+
+impl Planner<'_> {
+    pub(super) fn append(&mut self, events: Vec<Event>) {
+        for event in events {
+            let outcome = self.append_one(event);
+            self.written.outcomes.push(outcome);
+        }
+    }
+
+    fn append_one(&mut self, event: Event) -> Outcome {
+        let reserved = [event.id.as_str(), event.event_type.as_str(), event.aggregate_id.as_str()]
+            .into_iter()
+            .find(|name| name.starts_with(crate::limits::RESERVED_PREFIX))
+            .map(str::to_owned);
+        if let Some(name) = reserved {
+            return refused(RefusalCode::Invalid, format!("{}: the name {name:?} is reserved", event.id));
+        }
+        self.append_domain(event)
+    }
+
+    /// Appends a domain event as this node's own, on top of the leading head.
+    pub(super) fn append_domain(&mut self, event: Event) -> Outcome {
+        if let Some(refusal) = self.too_large(&event) {
+            return Outcome::Refused(refusal);
+        }
+        let content = content_hash(&event);
+        if let Some(held) = self.known.entries.get(&event.id) {
+            return if held.content == content {
+                Outcome::Duplicate
+            } else {
+                refused(
+                    RefusalCode::ContentMismatch,
+                    format!("{}: the id already names another event, at position {}", event.id, held.position),
+                )
+            };
+        }
+        if self.known.withdrawn.contains_key(&event.id) {
+            return refused(RefusalCode::Invalid, format!("{}: an event with this id was withdrawn", event.id));
+        }
+        let parents = parents_for_append(&self.current_heads(&event.aggregate_id));
+        let position = self.log_own(event, parents, content, Meaning::Domain);
+        Outcome::Accepted { position }
+    }
+
+    /// Appends an event as this node's own on top of these parents.
+    pub(super) fn log_own(&mut self, event: Event, parents: Vec<VertexId>, content: Hash, meaning: Meaning) -> u64 {
+        let timestamp = self.tick(&event.aggregate_id, &parents);
+        self.known.node.counter += 1;
+        let stamp =
+            Stamp { origin: self.known.node.node, counter: self.known.node.counter, timestamp, parents };
+        self.log(event, stamp, content, None, false, meaning)
+    }
+
+    pub(super) fn too_large(&self, event: &Event) -> Option<Refusal> {
+        let bytes = event.data.bytes().len();
+        (bytes > self.around.max_data).then(|| {
+            Refusal::new(
+                RefusalCode::TooLarge,
+                format!("{}: the data has {bytes} bytes; at most {} are taken", event.id, self.around.max_data),
+            )
+        })
+    }
+
+    pub(super) fn withdraw(&mut self, ids: Vec<EventId>) -> Result<()> {
+        for id in ids {
+            let outcome = self.withdraw_one(&id)?;
+            self.written.outcomes.push(outcome);
+        }
+        Ok(())
+    }
+
+    fn withdraw_one(&mut self, id: &EventId) -> Result<Outcome> {
+        let missing = || Error::new(ErrorKind::NotFound, "withdraw", format!("no event {id} in this log"));
+        let entry = self.known.entries.get(id).cloned().ok_or_else(missing)?;
+        if entry.stamp.origin != self.known.node.node {
+            return Ok(refused(
+                RefusalCode::Forbidden,
+                format!("{id}: only its owner, the node {}, can withdraw it", entry.stamp.origin),
+            ));
+        }
+        if entry.event_type.is_reserved() {
+            return Ok(refused(RefusalCode::Invalid, format!("{id}: the kit's own events stay")));
+        }
+        let refused_rows: Vec<_> =
+            self.known.quarantine.iter().filter(|q| q.side == QuarantineSide::Refused && q.id == *id).cloned().collect();
+        if refused_rows.is_empty() {
+            return Ok(refused(
+                RefusalCode::Invalid,
+                format!("{id}: nobody refused it; an event that others hold cannot be taken back"),
+            ));
+        }
+        if self.known.withdrawn.contains_key(id) {
+            return Ok(Outcome::Duplicate);
+        }
+        let withdrawal = Withdrawal {
+            id: id.clone(),
+            event_type: entry.event_type,
+            origin: entry.stamp.origin,
+            counter: entry.stamp.counter,
+            timestamp: entry.stamp.timestamp,
+            parents: entry.stamp.parents,
+        };
+        let position = self.log_kit_event(
+            withdrawal.to_event(&entry.aggregate)?,
+            Meaning::Withdrawal(withdrawal.clone()),
+            withdrawal.parents,
+        );
+        self.changes.released.extend(refused_rows);
+        Ok(Outcome::Accepted { position })
+    }
+
+    pub(super) fn log_kit_event(&mut self, event: Event, meaning: Meaning, parents: Vec<VertexId>) -> u64 {
+        let content = content_hash(&event);
+        self.log_own(event, parents, content, meaning)
+    }
+
+    /// Offers own events again under smaller stamps: their first ones were made by a clock that ran ahead.
+    pub(super) fn restamp(&mut self, events: Vec<Event>) {
+        let mut known: Vec<_> = events
+            .into_iter()
+            .filter_map(|event| self.known.entries.get(&event.id).cloned().map(|entry| (entry, event)))
+            .collect();
+        known.sort_by_key(|(entry, _)| entry.position);
+        for (entry, event) in known {
+            let outcome = self.restamp_one(&entry, event);
+            self.written.outcomes.push(outcome);
+        }
+    }
+
+    fn restamp_one(&mut self, entry: &KnownEntry, event: Event) -> Outcome {
+        let ahead = entry.stamp.timestamp > self.around.now.plus(self.around.tolerance);
+        let content = content_hash(&event);
+        if !ahead || !self.is_own(entry.stamp.origin) || content != entry.content {
+            return Outcome::Duplicate;
+        }
+        let parents = entry.stamp.parents.clone();
+        let timestamp = self.tick(&event.aggregate_id, &parents);
+        if timestamp >= entry.stamp.timestamp {
+            return Outcome::Duplicate;
+        }
+        let Ok(meaning) = Meaning::of(&event, &parents, false) else { return Outcome::Duplicate };
+        self.known.node.counter += 1;
+        let stamp = Stamp { origin: self.known.node.node, counter: self.known.node.counter, timestamp, parents };
+        Outcome::Accepted { position: self.log(event, stamp, content, None, false, meaning) }
+    }
+
+    pub(super) fn is_own(&self, origin: crate::NodeId) -> bool {
+        origin == self.known.node.node || self.known.node.former.contains(&origin)
+    }
+}
+
+pub(super) fn refused(code: RefusalCode, detail: String) -> Outcome {
+    Outcome::Refused(Refusal::new(code, detail))
+}
+

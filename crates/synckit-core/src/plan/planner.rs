@@ -1,0 +1,352 @@
+//! The state of a plan in the making.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::{Changes, Known, KnownEntry, KnownStamp, NewEntry, NewHeads, Surroundings};
+use crate::{
+    cursor::Mark,
+    decision::{CONFLICT, Decision, RESOLUTION, Review, WITHDRAWAL, Withdrawal, conflict_id},
+    error::Result,
+    event::Event,
+    graph::{AggregateGraph, Head, Vertex, VertexBody, conflicting},
+    hash::{Hash, chain_hash},
+    ids::{AggregateId, EventId, LogId, NodeId, VertexId},
+    stamp::{HybridClock, Stamp, Timestamp},
+    store::{Notice, Refusal, RefusalCode, ReviewRow, StoredDecision, Written},
+};
+
+/// What an event means to the history of its aggregate.
+pub(super) enum Meaning {
+    Domain,
+    Decision(Arc<Decision>),
+    Review(Review),
+    Withdrawal(Withdrawal),
+}
+
+impl Meaning {
+    pub(super) fn of(event: &Event, parents: &[VertexId], stub: bool) -> Result<Self, Refusal> {
+        let invalid = |e: crate::Error| Refusal::new(RefusalCode::Invalid, e.to_string());
+        if !event.event_type.is_reserved() {
+            return Ok(Self::Domain);
+        }
+        if stub {
+            return Err(Refusal::new(RefusalCode::Invalid, format!("{}: the kit's own events come whole", event.id)));
+        }
+        match event.event_type.as_str() {
+            RESOLUTION => Decision::read(event, parents).map(|d| Self::Decision(Arc::new(d))).map_err(invalid),
+            CONFLICT => Review::read(event).map(Self::Review).map_err(invalid),
+            WITHDRAWAL => Withdrawal::read(event).map(Self::Withdrawal).map_err(invalid),
+            other => Err(Refusal::new(
+                RefusalCode::Other,
+                format!("{}: the reserved type {other} is not known to this version", event.id),
+            )),
+        }
+    }
+}
+
+/// The vertex that an entry is in the history of its aggregate; none for reviews and withdrawals.
+///
+/// Stores call it for each entry that counts when they load a history.
+#[must_use]
+pub fn vertex_of(event: &Event, stamp: &Stamp, stub: bool, withdrawn: bool) -> Option<Vertex> {
+    let (id, body) = match event.event_type.as_str() {
+        CONFLICT | WITHDRAWAL => return None,
+        RESOLUTION => {
+            let decision = Decision::read(event, &stamp.parents).ok()?;
+            (decision.vertex(&event.id), VertexBody::Decision(Arc::new(decision)))
+        }
+        _ if withdrawn => (VertexId::from(&event.id), VertexBody::Withdrawn),
+        _ if stub => (VertexId::from(&event.id), VertexBody::Stub),
+        _ => (VertexId::from(&event.id), VertexBody::Domain),
+    };
+    Some(Vertex { id, parents: stamp.parents.clone(), key: stamp.key(&event.id), body })
+}
+
+pub(super) struct Planner<'a> {
+    pub(super) known: Known,
+    pub(super) around: &'a Surroundings,
+    pub(super) changes: Changes,
+    pub(super) written: Written,
+    clock: HybridClock,
+    before: super::NodeState,
+    /// Heads as they are in the plan so far.
+    heads: BTreeMap<AggregateId, Vec<Head>>,
+    /// Aggregates whose heads have to be computed anew from their whole history.
+    recompute: BTreeSet<AggregateId>,
+    in_conflict_before: HashMap<AggregateId, bool>,
+    /// Where in `changes.entries` the entry of this plan that counts for an id is.
+    new_entries: HashMap<EventId, usize>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(known: Known, around: &'a Surroundings) -> Self {
+        Self {
+            clock: HybridClock::at(known.node.clock),
+            before: known.node.clone(),
+            known,
+            around,
+            changes: Changes::default(),
+            written: Written::default(),
+            heads: BTreeMap::new(),
+            recompute: BTreeSet::new(),
+            in_conflict_before: HashMap::new(),
+            new_entries: HashMap::new(),
+        }
+    }
+
+    /// The timestamp for a new own event of `aggregate` on top of these parents.
+    pub(super) fn tick(&mut self, aggregate: &AggregateId, parents: &[VertexId]) -> Timestamp {
+        let newest = parents.iter().filter_map(|p| self.timestamp_of(aggregate, p)).max().unwrap_or_default();
+        self.clock.tick(self.around.now, newest, self.around.tolerance)
+    }
+
+    pub(super) fn observe(&mut self, timestamp: Timestamp) {
+        self.clock.observe(self.around.now, timestamp, self.around.tolerance);
+    }
+
+    pub(super) fn timestamp_of(&self, aggregate: &AggregateId, vertex: &VertexId) -> Option<Timestamp> {
+        let entry = self.known.entries.get(vertex.as_str()).map(|e| e.stamp.timestamp);
+        let withdrawn = || self.known.withdrawn.get(vertex.as_str()).map(|s| s.timestamp);
+        let in_graph = || {
+            let graph = self.known.graphs.get(aggregate)?;
+            graph.iter().filter(|v| v.id == *vertex).map(|v| v.key.timestamp).min()
+        };
+        let head = || {
+            let heads = self.heads.get(aggregate).or_else(|| self.known.heads.get(aggregate))?;
+            heads.iter().find(|h| h.vertex == *vertex).map(|h| h.timestamp)
+        };
+        entry.or_else(withdrawn).or_else(in_graph).or_else(head)
+    }
+
+    pub(super) fn holds(&self, vertex: &VertexId) -> bool {
+        self.known.entries.contains_key(vertex.as_str())
+            || self.known.withdrawn.contains_key(vertex.as_str())
+            || self.known.decisions.contains_key(vertex)
+    }
+
+    /// The heads of an aggregate as the plan has them so far.
+    pub(super) fn current_heads(&mut self, aggregate: &AggregateId) -> Vec<Head> {
+        if self.recompute.remove(aggregate) {
+            let vertices = self.known.graphs.get(aggregate).cloned().unwrap_or_default();
+            if let Ok(graph) = AggregateGraph::new(aggregate.clone(), vertices) {
+                self.touch(aggregate);
+                self.heads.insert(aggregate.clone(), graph.heads());
+            }
+        }
+        match self.heads.get(aggregate) {
+            Some(heads) => heads.clone(),
+            None => self.known.heads.get(aggregate).cloned().unwrap_or_default(),
+        }
+    }
+
+    fn touch(&mut self, aggregate: &AggregateId) -> &mut Vec<Head> {
+        let known = self.known.heads.get(aggregate);
+        self.in_conflict_before
+            .entry(aggregate.clone())
+            .or_insert_with(|| known.is_some_and(|heads| conflicting(heads).is_some()));
+        self.heads.entry(aggregate.clone()).or_insert_with(|| known.cloned().unwrap_or_default())
+    }
+
+    /// Appends an entry to the log, and moves the heads.
+    pub(super) fn log(&mut self, event: Event, stamp: Stamp, content: Hash, from: Option<LogId>, stub: bool, meaning: Meaning) -> u64 {
+        let head = self.known.node.head;
+        let hash = chain_hash(&head.hash, &event.id, &stamp, &content);
+        let position = head.position + 1;
+        self.known.node.head = Mark { position, hash };
+        let replaced = self.supersede(&event.id);
+        let aggregate = event.aggregate_id.clone();
+        self.known.entries.insert(
+            event.id.clone(),
+            KnownEntry {
+                position,
+                event_type: event.event_type.clone(),
+                aggregate: aggregate.clone(),
+                stamp: stamp.clone(),
+                content,
+                stub,
+            },
+        );
+        match meaning {
+            Meaning::Domain => {
+                let vertex = Vertex {
+                    id: VertexId::from(&event.id),
+                    parents: stamp.parents.clone(),
+                    key: stamp.key(&event.id),
+                    body: if stub { VertexBody::Stub } else { VertexBody::Domain },
+                };
+                match replaced {
+                    Some(old) => self.replace_vertex(&old, &aggregate, vertex),
+                    None => self.add_domain(&aggregate, vertex),
+                }
+            }
+            Meaning::Decision(decision) => self.add_decision(&event, &stamp, decision),
+            Meaning::Review(review) => self.changes.reviews.push(ReviewRow {
+                conflict: review.conflict,
+                aggregate,
+                heads: review.heads,
+                reason: review.reason,
+                event: event.id.clone(),
+            }),
+            Meaning::Withdrawal(withdrawal) => self.add_withdrawal(&aggregate, withdrawal),
+        }
+        self.new_entries.insert(event.id.clone(), self.changes.entries.len());
+        self.changes.entries.push(NewEntry { position, event, stamp, content, hash, from, stub, superseded: false });
+        position
+    }
+
+    fn supersede(&mut self, id: &EventId) -> Option<KnownEntry> {
+        let old = self.known.entries.get(id).cloned()?;
+        match self.new_entries.get(id) {
+            Some(i) => self.changes.entries[*i].superseded = true,
+            None => self.changes.superseded.push(old.position),
+        }
+        self.changes.known_stamps.push(KnownStamp {
+            origin: old.stamp.origin,
+            counter: old.stamp.counter,
+            id: id.clone(),
+        });
+        Some(old)
+    }
+
+    /// `heads = (heads \ parents) ∪ {event}`.
+    fn add_domain(&mut self, aggregate: &AggregateId, vertex: Vertex) {
+        if let Some(graph) = self.known.graphs.get_mut(aggregate) {
+            graph.push(vertex.clone());
+        }
+        if self.recompute.contains(aggregate) {
+            return;
+        }
+        let heads = self.touch(aggregate);
+        heads.retain(|h| !vertex.parents.contains(&h.vertex));
+        for head in heads.iter_mut() {
+            head.settled_by.retain(|s| !vertex.parents.contains(s));
+        }
+        let head =
+            Head {
+                vertex: vertex.id,
+                timestamp: vertex.key.timestamp,
+                is_decision: false,
+                newest: Some(vertex.key),
+                settled_by: Vec::new(),
+            };
+        let at = heads.partition_point(|h| h.vertex < head.vertex);
+        heads.insert(at, head);
+    }
+
+    fn replace_vertex(&mut self, old: &KnownEntry, aggregate: &AggregateId, vertex: Vertex) {
+        if old.aggregate != *aggregate {
+            if let Some(graph) = self.known.graphs.get_mut(&old.aggregate) {
+                graph.retain(|v| v.id != vertex.id);
+            }
+            self.touch(&old.aggregate);
+            self.recompute.insert(old.aggregate.clone());
+        }
+        if let Some(graph) = self.known.graphs.get_mut(aggregate) {
+            graph.retain(|v| v.id != vertex.id);
+            graph.push(vertex);
+            self.touch(aggregate);
+            self.recompute.insert(aggregate.clone());
+            return;
+        }
+        for head in self.touch(aggregate) {
+            if head.vertex == vertex.id {
+                head.timestamp = vertex.key.timestamp;
+            }
+            if head.newest.as_ref().is_some_and(|k| k.id == vertex.key.id) {
+                head.newest = Some(vertex.key.clone());
+            }
+        }
+    }
+
+    fn add_decision(&mut self, event: &Event, stamp: &Stamp, decision: Arc<Decision>) {
+        let aggregate = &event.aggregate_id;
+        let id = decision.vertex(&event.id);
+        self.known.decisions.insert(id.clone(), aggregate.clone());
+        self.changes.decisions.push(StoredDecision {
+            vertex: id.clone(),
+            event: event.id.clone(),
+            aggregate: aggregate.clone(),
+            conflict: decision.conflict.clone(),
+        });
+        self.known.graphs.entry(aggregate.clone()).or_default().push(Vertex {
+            id,
+            parents: stamp.parents.clone(),
+            key: stamp.key(&event.id),
+            body: VertexBody::Decision(decision),
+        });
+        self.touch(aggregate);
+        self.recompute.insert(aggregate.clone());
+    }
+
+    fn add_withdrawal(&mut self, aggregate: &AggregateId, withdrawal: Withdrawal) {
+        let Ok(stamp) = withdrawal.stamp() else { return };
+        if !self.known.withdrawn.contains_key(&withdrawal.id) {
+            self.known.withdrawn.insert(withdrawal.id.clone(), stamp.clone());
+            self.changes.withdrawn.push((
+                aggregate.clone(),
+                withdrawal.event_type.clone(),
+                withdrawal.id.clone(),
+                stamp.clone(),
+            ));
+        }
+        self.changes.known_stamps.push(KnownStamp {
+            origin: stamp.origin,
+            counter: stamp.counter,
+            id: withdrawal.id.clone(),
+        });
+        let vertex = Vertex {
+            id: VertexId::from(&withdrawal.id),
+            parents: stamp.parents.clone(),
+            key: stamp.key(&withdrawal.id),
+            body: VertexBody::Withdrawn,
+        };
+        if let Some(graph) = self.known.graphs.get_mut(aggregate) {
+            match graph.iter_mut().find(|v| v.id == vertex.id) {
+                Some(held) => held.body = VertexBody::Withdrawn,
+                None => graph.push(vertex),
+            }
+            self.touch(aggregate);
+            self.recompute.insert(aggregate.clone());
+        }
+    }
+
+    /// The node takes a new id: it met an event of its own that it does not hold.
+    pub(super) fn fork(&mut self, met: &EventId, counter: u64) {
+        let former = self.known.node.node;
+        let now = NodeId::from_u128(self.around.random);
+        self.written.notices.push(Notice::ForkedOrigin {
+            former,
+            now,
+            met: met.clone(),
+            held: self.known.own.get(&counter).cloned(),
+        });
+        self.known.node.former.push(former);
+        self.known.node.node = now;
+        self.known.node.counter = 0;
+    }
+
+    pub(super) fn finish(mut self) -> Result<(Changes, Written)> {
+        for aggregate in std::mem::take(&mut self.recompute) {
+            let vertices = self.known.graphs.remove(&aggregate).unwrap_or_default();
+            let graph = AggregateGraph::new(aggregate.clone(), vertices)?;
+            *self.touch(&aggregate) = graph.heads();
+        }
+        for (aggregate, heads) in self.heads {
+            let conflict = conflicting(&heads).map(|active| conflict_id(&aggregate, &active));
+            let before = self.in_conflict_before.get(&aggregate).copied().unwrap_or(false);
+            self.written.conflicts_opened += usize::from(conflict.is_some() && !before);
+            if self.known.heads.get(&aggregate) != Some(&heads) {
+                self.changes.heads.push(NewHeads { aggregate, heads, conflict });
+            }
+        }
+        self.known.node.clock = self.clock.last();
+        self.written.head = self.known.node.head;
+        if self.known.node != self.before {
+            self.changes.node = Some(self.known.node);
+        }
+        Ok((self.changes, self.written))
+    }
+}

@@ -1,0 +1,219 @@
+//! What stores answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::write::{Checkpoint, Offered, Refusal};
+use crate::{
+    cursor::{Mark, VectorCursor},
+    event::Event,
+    filter::Filter,
+    hash::Hash,
+    ids::{AggregateId, ConflictId, EventId, LogId, NodeId, VertexId},
+    stamp::{CanonicalKey, Stamp},
+};
+
+/// One entry of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its position: 1, 2, 3, …
+    pub position: u64,
+    /// The event; a stub has no data and no metadata.
+    pub event: Event,
+    /// Its stamp.
+    pub stamp: Stamp,
+    /// The hash of its content.
+    pub content: Hash,
+    /// The hash of the log up to it.
+    pub hash: Hash,
+    /// The log that it was received from; none if it was appended here.
+    pub from: Option<LogId>,
+    /// Whether only id, type, aggregate, stamp and parents are held.
+    pub stub: bool,
+    /// Whether another entry counts for its id: one with a smaller stamp, or one that holds the data.
+    pub superseded: bool,
+}
+
+impl LogEntry {
+    /// Its place in the canonical order.
+    #[must_use]
+    pub fn key(&self) -> CanonicalKey {
+        self.stamp.key(&self.event.id)
+    }
+
+    /// The entry as one offers it to a peer.
+    #[must_use]
+    pub fn into_offered(self) -> Offered {
+        Offered {
+            position: self.position,
+            stub: self.stub.then_some(self.content),
+            event: self.event,
+            stamp: Some(self.stamp),
+        }
+    }
+}
+
+/// Which entries to read.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ReadRequest {
+    /// Entries after this position.
+    pub after: u64,
+    /// At most this many entries in the page; 0 means 1,000.
+    pub limit: usize,
+    /// Stop before the page's data and metadata have more bytes than this, but give at least one entry; 0 means 8 MiB.
+    pub max_bytes: usize,
+    /// Only what this wants; the rest is passed over, or given as stubs where the filter cuts through an aggregate.
+    pub filter: Filter,
+    /// Leave out what is covered by this cursor.
+    pub missing_from: Option<VectorCursor>,
+    /// Leave out what was received from this log at a position of our own log beyond the second value: its own events
+    /// are not sent back to it.
+    pub not_from: Option<(LogId, u64)>,
+    /// Leave out superseded entries.
+    pub only_counting: bool,
+}
+
+impl ReadRequest {
+    /// Everything after a position.
+    #[must_use]
+    pub fn after(position: u64) -> Self {
+        Self { after: position, ..Self::default() }
+    }
+
+    /// At most this many entries.
+    #[must_use]
+    pub const fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// At most about this many bytes.
+    #[must_use]
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Only what the filter wants.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Leaves out what the cursor covers.
+    #[must_use]
+    pub fn missing_from(mut self, cursor: Option<VectorCursor>) -> Self {
+        self.missing_from = cursor;
+        self
+    }
+
+    /// Leaves out what came from `log` after our position `floor`.
+    #[must_use]
+    pub const fn not_from(mut self, log: LogId, floor: u64) -> Self {
+        self.not_from = Some((log, floor));
+        self
+    }
+
+    /// Leaves out superseded entries.
+    #[must_use]
+    pub const fn only_counting(mut self) -> Self {
+        self.only_counting = true;
+        self
+    }
+}
+
+/// A page of a log.
+#[derive(Debug, Clone)]
+pub struct LogPage {
+    /// The entries, in the order of their positions.
+    pub entries: Vec<LogEntry>,
+    /// How far the page reaches: entries up to here were given or passed over.
+    pub next: Mark,
+    /// Where the log ended when the page was read.
+    pub head: Mark,
+    /// Whether there is more after `next`.
+    pub has_more: bool,
+}
+
+/// An aggregate with more than one unsettled head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenConflict {
+    /// What identifies the conflict.
+    pub id: ConflictId,
+    /// The aggregate.
+    pub aggregate: AggregateId,
+    /// Whether it was opened for review.
+    pub in_review: bool,
+}
+
+/// A conflict that was opened for review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewRow {
+    /// The conflict.
+    pub conflict: ConflictId,
+    /// The aggregate.
+    pub aggregate: AggregateId,
+    /// The heads, sorted.
+    pub heads: Vec<VertexId>,
+    /// Why.
+    pub reason: String,
+    /// The event that opened it.
+    pub event: EventId,
+}
+
+/// A decision as stores index it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDecision {
+    /// The vertex.
+    pub vertex: VertexId,
+    /// Its event; one of them, if there are copies.
+    pub event: EventId,
+    /// The aggregate.
+    pub aggregate: AggregateId,
+    /// The conflict decided; none for an undo.
+    pub conflict: Option<ConflictId>,
+}
+
+/// A peer's checkpoint.
+pub type CheckpointRow = Checkpoint;
+
+/// Who refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum QuarantineSide {
+    /// We could not take an event that a peer gave us; we hold it.
+    Held,
+    /// A peer did not take an event of our log.
+    Refused,
+}
+
+/// An event in quarantine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quarantined {
+    /// Who refused.
+    pub side: QuarantineSide,
+    /// The peer's log.
+    pub peer: LogId,
+    /// The event.
+    pub id: EventId,
+    /// Its stamp's origin; none if it had no stamp.
+    pub origin: Option<NodeId>,
+    /// Its stamp's counter; 0 if it had no stamp.
+    pub counter: u64,
+    /// Why.
+    pub refusal: Refusal,
+    /// Where it is in our own log, if it is there; else 0.
+    pub position: u64,
+    /// The event itself, if it is not in our log.
+    pub held: Option<Offered>,
+}
+
+impl Quarantined {
+    /// What tells rows of the quarantine apart.
+    #[must_use]
+    pub fn key(&self) -> (QuarantineSide, LogId, EventId, Option<NodeId>, u64) {
+        (self.side, self.peer, self.id.clone(), self.origin, self.counter)
+    }
+}
