@@ -2,7 +2,11 @@
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    ids::VertexId,
+    event::{Event, Metadata, Payload},
+    hash::Hash,
+    ids::{AggregateId, EventId, EventType, NodeId, VertexId},
+    stamp::{Stamp, Timestamp},
+    store::Offered,
 };
 
 /// Writes fields one after the other; texts and byte strings with their length (u32, big-endian) before them.
@@ -104,4 +108,45 @@ pub fn decode_parents(bytes: &[u8]) -> Result<Vec<VertexId>> {
         parents.push(VertexId::new(reader.text()?)?);
     }
     Ok(parents)
+}
+
+/// An entry as stores keep it in quarantine.
+#[must_use]
+pub fn encode_offered(offered: &Offered) -> Vec<u8> {
+    let mut w = Writer::default();
+    let event = &offered.event;
+    w.text(event.id.as_str()).text(event.event_type.as_str()).text(event.aggregate_id.as_str());
+    w.text(event.data.codec()).bytes(event.data.bytes()).text(event.metadata.as_json()).u64(offered.position);
+    w.bytes(offered.stub.as_ref().map_or(&[][..], |h| h.as_bytes()));
+    if let Some(stamp) = &offered.stamp {
+        w.u128(stamp.origin.as_u128()).u64(stamp.counter).u64(stamp.timestamp.as_micros());
+        w.bytes(&encode_parents(&stamp.parents));
+    }
+    w.0
+}
+
+/// Reads what [`encode_offered`] wrote.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] if the bytes are something else.
+pub fn decode_offered(bytes: &[u8]) -> Result<Offered> {
+    let mut r = Reader(bytes);
+    let (id, event_type, aggregate_id) =
+        (EventId::new(r.text()?)?, EventType::new(r.text()?)?, AggregateId::new(r.text()?)?);
+    let codec = r.text()?;
+    let data = Payload::stored(Some(codec), r.bytes()?.to_vec());
+    let metadata = Metadata::stored(r.text()?);
+    let position = r.u64()?;
+    let stub = match r.bytes()? {
+        [] => None,
+        hash => Some(Hash::from_slice(hash)?),
+    };
+    let stamp = if r.is_empty() {
+        None
+    } else {
+        let (origin, counter, timestamp) =
+            (NodeId::from_u128(r.u128()?), r.u64()?, Timestamp::from_micros(r.u64()?));
+        Some(Stamp { origin, counter, timestamp, parents: decode_parents(r.bytes()?)? })
+    };
+    Ok(Offered { event: Event { id, event_type, aggregate_id, data, metadata }, stamp, stub, position })
 }

@@ -97,6 +97,37 @@ impl Progress {
         u128::from_be_bytes(half)
     }
 
+    /// The counters, as inclusive ranges, of what a holder of this lacks according to `theirs`.
+    ///
+    /// If both cover the same and hold different ids, that is everything: one of the two was copied and has written under
+    /// the same counters.
+    #[must_use]
+    pub fn lacking(&self, theirs: Option<&Self>) -> Vec<(u64, u64)> {
+        let Some(theirs) = theirs else { return vec![(1, self.counter)] };
+        if self.counter == theirs.counter && self.gaps == theirs.gaps {
+            return if self.ids == theirs.ids { Vec::new() } else { vec![(1, self.counter)] };
+        }
+        let mut ranges = theirs.gaps.clone();
+        if self.counter > theirs.counter {
+            ranges.push((theirs.counter + 1, self.counter));
+        }
+        ranges
+    }
+
+    /// Progress from the ids held under each counter, in ascending order of the counters.
+    #[must_use]
+    pub fn of<'a>(held: impl IntoIterator<Item = (u64, &'a str)>) -> Self {
+        let mut progress = Self::default();
+        for (counter, id) in held {
+            if counter > progress.counter + 1 {
+                progress.gaps.push((progress.counter + 1, counter - 1));
+            }
+            progress.counter = progress.counter.max(counter);
+            progress.ids ^= Self::mix(counter, id);
+        }
+        progress
+    }
+
     /// Whether this covers the event with that counter.
     #[must_use]
     pub fn covers(&self, counter: u64) -> bool {
@@ -156,6 +187,18 @@ impl VectorCursor {
     #[must_use]
     pub fn covers(&self, origin: NodeId, counter: u64) -> bool {
         self.0.get(&origin).is_some_and(|p| p.covers(counter))
+    }
+}
+
+impl VectorCursor {
+    /// Per origin, the counters of what we hold and `theirs` lacks; see [`Progress::lacking`].
+    #[must_use]
+    pub fn lacking(&self, theirs: &Self) -> Vec<(NodeId, Vec<(u64, u64)>)> {
+        self.0
+            .iter()
+            .map(|(node, progress)| (*node, progress.lacking(theirs.0.get(node))))
+            .filter(|(_, ranges)| !ranges.is_empty())
+            .collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one error type of the kit.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 /// What went wrong, for code that has to choose what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,7 +86,8 @@ impl fmt::Display for ErrorKind {
 /// What failed, during which operation, and why.
 ///
 /// `Display` is one line; the cause is reached through [`std::error::Error::source`].
-pub struct Error(Box<Inner>);
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
 struct Inner {
     kind: ErrorKind,
@@ -100,7 +101,7 @@ impl Error {
     /// An error of `kind` that happened during `operation`, a short verb phrase such as `"append"`.
     #[must_use]
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, operation, message: message.into(), retry_after: None, source: None }))
+        Self(Arc::new(Inner { kind, operation, message: message.into(), retry_after: None, source: None }))
     }
 
     /// An [`ErrorKind::Invalid`] error.
@@ -109,17 +110,21 @@ impl Error {
         Self::new(ErrorKind::Invalid, operation, message)
     }
 
-    /// Adds the cause.
+    /// Adds the cause. Has no effect on an error that was cloned.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.source = Some(source.into());
+        }
         self
     }
 
-    /// Adds how long the other end asked to be left alone.
+    /// Adds how long the other end asked to be left alone. Has no effect on an error that was cloned.
     #[must_use]
     pub fn with_retry_after(mut self, wait: std::time::Duration) -> Self {
-        self.0.retry_after = Some(wait);
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.retry_after = Some(wait);
+        }
         self
     }
 

@@ -21,7 +21,7 @@ pub mod transport;
 mod version;
 
 pub use crate::{
-    binary::{decode_parents, encode_parents},
+    binary::{decode_offered, decode_parents, encode_offered, encode_parents},
     cursor::{LogCursor, Mark, Progress, VectorCursor},
     env::{Clock, Entropy, Environment, SystemClock, SystemEntropy},
     error::{Error, ErrorKind, Result},

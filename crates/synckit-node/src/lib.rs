@@ -1,1 +1,27 @@
-//! 
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod builder;
+mod config;
+mod digest;
+mod history;
+mod node;
+mod quarantine;
+mod report;
+mod retry;
+mod review;
+mod status;
+mod sync;
+
+pub use crate::{
+    builder::SyncNodeBuilder,
+    config::{Config, DecideScope, ResolverKind},
+    digest::Digest,
+    history::{HistoryEntry, Superseded},
+    node::{Subscription, SyncNode},
+    report::{ConflictCounts, RefusedEvent, SyncReport},
+    retry::RetryPolicy,
+    review::{ConflictView, SideView},
+    status::{PeerStatus, Status},
+};

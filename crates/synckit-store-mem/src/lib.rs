@@ -1,1 +1,8 @@
-//! 
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod state;
+mod store;
+
+pub use crate::store::{MemStore, MemStoreBuilder};

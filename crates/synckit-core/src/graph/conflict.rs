@@ -207,6 +207,32 @@ impl AggregateGraph {
         on.into_iter().map(|i| self.vertices[i].id.clone()).collect()
     }
 
+    /// The domain events that do not count now, each with the decision that took it out; none for one that only loses
+    /// while a conflict is open.
+    #[must_use]
+    pub fn superseded(&self) -> Vec<(EventId, Option<VertexId>)> {
+        let Some(lead) = self.lead(&self.head_indices()) else { return Vec::new() };
+        let view = self.view_of(lead);
+        let out: Vec<usize> = (0..self.vertices.len())
+            .filter(|i| !view.contains(*i) && self.vertices[*i].body == VertexBody::Domain)
+            .collect();
+        if out.is_empty() {
+            return Vec::new();
+        }
+        let mut decisions: Vec<(usize, Bits)> = self
+            .ancestors(&[lead])
+            .iter()
+            .filter(|d| self.decision(*d).is_some())
+            .map(|d| (d, self.ancestors(&[d])))
+            .collect();
+        decisions.reverse();
+        let by = |event: usize| {
+            let out_of = |(d, past): &&(usize, Bits)| past.contains(event) && !self.decision_views[d].contains(event);
+            decisions.iter().find(out_of).map(|(d, _)| self.vertices[*d].id.clone())
+        };
+        out.into_iter().map(|i| (EventId::from(&self.vertices[i].id), by(i))).collect()
+    }
+
     /// The decision at a vertex.
     #[must_use]
     pub fn decision_at(&self, vertex: &VertexId) -> Option<&Decision> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::write::{Checkpoint, Offered, Refusal};
 use crate::{
     cursor::{Mark, VectorCursor},
-    event::Event,
+    event::{Event, Metadata, Payload},
     filter::Filter,
     hash::Hash,
     ids::{AggregateId, ConflictId, EventId, LogId, NodeId, VertexId},
@@ -38,6 +38,12 @@ impl LogEntry {
     #[must_use]
     pub fn key(&self) -> CanonicalKey {
         self.stamp.key(&self.event.id)
+    }
+
+    /// How many bytes it counts for in a page.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.event.data.bytes().len() + self.event.metadata.as_json().len() + 512
     }
 
     /// The entry as one offers it to a peer.
@@ -74,6 +80,34 @@ pub struct ReadRequest {
 }
 
 impl ReadRequest {
+    /// The number of entries that a page may have.
+    #[must_use]
+    pub const fn page_limit(&self) -> usize {
+        if self.limit == 0 { 1_000 } else { self.limit }
+    }
+
+    /// The number of bytes that a page may have.
+    #[must_use]
+    pub const fn page_bytes(&self) -> usize {
+        if self.max_bytes == 0 { 8 * 1024 * 1024 } else { self.max_bytes }
+    }
+
+    /// The entry as this request wants it: whole, as a stub, or not at all. For stores.
+    #[must_use]
+    pub fn shape(&self, mut entry: LogEntry) -> Option<LogEntry> {
+        let echo = self.not_from.is_some_and(|(log, floor)| entry.from == Some(log) && entry.position > floor);
+        let unwanted = echo || (self.only_counting && entry.superseded);
+        if unwanted || !self.filter.wants_aggregate(&entry.event.aggregate_id) {
+            return None;
+        }
+        if !entry.stub && !self.filter.wants(&entry.event, &entry.stamp) {
+            entry.stub = true;
+            entry.event.data = Payload::stored(None, Vec::new());
+            entry.event.metadata = Metadata::default();
+        }
+        Some(entry)
+    }
+
     /// Everything after a position.
     #[must_use]
     pub fn after(position: u64) -> Self {

@@ -1,0 +1,140 @@
+//! Making nodes.
+
+use std::{sync::Arc, time::Duration};
+
+use synckit_core::{CursorMode, Environment, Error, EventStore, Filter, Result, Transport};
+use synckit_resolve::{AdditiveMerge, ConflictResolver, FirstWriteWins, LastWriteWins, ManualReview};
+
+use crate::{
+    config::{Config, DecideScope, ResolverKind},
+    node::SyncNode,
+    retry::RetryPolicy,
+};
+
+/// Makes a [`SyncNode`]; see [`SyncNode::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct SyncNodeBuilder {
+    store: Arc<dyn EventStore>,
+    transport: Option<Arc<dyn Transport>>,
+    resolver: Option<Arc<dyn ConflictResolver>>,
+    environment: Environment,
+    config: Config,
+}
+
+impl SyncNodeBuilder {
+    pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
+        Self { store, transport: None, resolver: None, environment: Environment::default(), config: Config::default() }
+    }
+
+    /// The way to the peer. A node without one is local.
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Who decides conflicts: a resolver of your own. Last write wins by default.
+    pub fn resolver(mut self, resolver: Arc<dyn ConflictResolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// Who decides conflicts: a built-in resolver.
+    pub fn resolver_kind(mut self, kind: ResolverKind) -> Self {
+        self.config.resolver = kind;
+        self
+    }
+
+    /// Which conflicts the node decides: those that it is part of, by default.
+    pub const fn decide(mut self, scope: DecideScope) -> Self {
+        self.config.decide = scope;
+        self
+    }
+
+    /// The mode that the store must have.
+    pub const fn mode(mut self, mode: CursorMode) -> Self {
+        self.config.mode = Some(mode);
+        self
+    }
+
+    /// Which events are pulled and pushed; all by default.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.config.filter = filter;
+        self
+    }
+
+    /// Events in a page; 1,000 by default.
+    pub const fn batch_size(mut self, events: usize) -> Self {
+        self.config.batch_size = events;
+        self
+    }
+
+    /// The longest that one sync may take; no limit by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.timeout_ms = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// The longest that the resolver may take for one conflict; 30 seconds by default.
+    pub fn resolver_timeout(mut self, timeout: Duration) -> Self {
+        self.config.resolver_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// When requests are repeated.
+    pub const fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.config.retry = policy;
+        self
+    }
+
+    /// Only push.
+    pub const fn push_only(mut self) -> Self {
+        self.config.push_only = true;
+        self
+    }
+
+    /// Only pull.
+    pub const fn pull_only(mut self) -> Self {
+        self.config.pull_only = true;
+        self
+    }
+
+    /// Where time and randomness come from; the machine by default.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Takes every setting from a config; its URLs are not opened here, for the node is given values.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The node.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](synckit_core::ErrorKind::Invalid), with a message of its own for each combination that makes no
+    /// sense.
+    pub fn build(self) -> Result<SyncNode> {
+        self.config.check()?;
+        let invalid = |what: String| Err(Error::invalid("build node", what));
+        if self.transport.is_none() && (self.config.push_only || self.config.pull_only) {
+            return invalid("push_only and pull_only need a transport".into());
+        }
+        if self.resolver.is_some() && self.config.resolver != ResolverKind::default() {
+            return invalid("a resolver of your own and a built-in resolver exclude each other".into());
+        }
+        let mode = self.store.identity().mode;
+        if let Some(wanted) = self.config.mode.filter(|wanted| *wanted != mode) {
+            return invalid(format!("the store was made in {mode} mode, and the node is to be in {wanted} mode"));
+        }
+        let resolver = self.resolver.unwrap_or_else(|| match self.config.resolver {
+            ResolverKind::LastWriteWins => Arc::new(LastWriteWins::default()),
+            ResolverKind::FirstWriteWins => Arc::new(FirstWriteWins::default()),
+            ResolverKind::AdditiveMerge => Arc::new(AdditiveMerge),
+            ResolverKind::ManualReview => Arc::new(ManualReview::default()),
+        });
+        Ok(SyncNode::assemble(self.store, self.transport, resolver, self.environment, self.config))
+    }
+}

@@ -1,0 +1,76 @@
+//! Events that somebody did not take.
+
+use synckit_core::{
+    Error, ErrorKind, EventId, Result,
+    store::{Apply, Outcome, Quarantined, QuarantineSide, Refusal, Write},
+};
+
+use crate::node::SyncNode;
+
+impl SyncNode {
+    /// What is in quarantine, in both directions.
+    ///
+    /// # Errors
+    /// Any error of the store.
+    pub async fn refused(&self) -> Result<Vec<Quarantined>> {
+        let mut rows = self.0.store.quarantine().await?;
+        rows.sort_by(|a, b| (&a.id, a.side, a.peer).cmp(&(&b.id, b.side, b.peer)));
+        Ok(rows)
+    }
+
+    /// Tries an event again, whatever it was refused for: one that is held here at once, one that a peer refused by pushing
+    /// it at the next sync. Returns why it is refused still, if it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if the event is not in quarantine; any error of the store, the network or the peer.
+    pub async fn retry_refused(&self, id: &EventId) -> Result<Option<Refusal>> {
+        self.check_open("retry")?;
+        let rows: Vec<Quarantined> =
+            self.0.store.quarantine().await?.into_iter().filter(|q| q.id == *id).collect();
+        if rows.is_empty() {
+            return Err(Error::new(ErrorKind::NotFound, "retry", format!("{id} is not in quarantine")));
+        }
+        let (held, refused): (Vec<_>, Vec<_>) = rows.into_iter().partition(|q| q.side == QuarantineSide::Held);
+        if !refused.is_empty() {
+            self.offer_again(refused).await?;
+        }
+        if !held.is_empty() {
+            let apply = Apply { hold: true, retried: held, ..Apply::default() };
+            self.0.store.write(Write::Apply(apply)).await?;
+        }
+        let left = self.0.store.quarantine().await?;
+        Ok(left.into_iter().find(|q| q.id == *id).map(|q| q.refusal))
+    }
+
+    /// Turns refusals for good into ones that may pass, so that the next push offers the events again.
+    async fn offer_again(&self, rows: Vec<Quarantined>) -> Result<()> {
+        for row in rows {
+            let Some(mut checkpoint) = self.0.store.checkpoints().await?.into_iter().find(|c| c.log == row.peer)
+            else {
+                continue;
+            };
+            checkpoint.push = checkpoint.push.min(row.position.saturating_sub(1));
+            self.0.store.write(Write::Release(vec![row])).await?;
+            let apply = Apply { checkpoint: Some(checkpoint), ..Apply::default() };
+            self.0.store.write(Write::Apply(apply)).await?;
+        }
+        if self.0.transport.is_some() && !self.0.config.pull_only {
+            self.sync().await?;
+        }
+        Ok(())
+    }
+
+    /// Gives up an own event that a peer refused, for good and on every replica.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such event; [`ErrorKind::Forbidden`] with the reason if it cannot be given up;
+    /// any error of the store.
+    pub async fn withdraw(&self, id: &EventId) -> Result<()> {
+        self.check_open("withdraw")?;
+        let written = self.0.store.write(Write::Withdraw(vec![id.clone()])).await?;
+        match written.outcomes.into_iter().next() {
+            Some(Outcome::Refused(refusal)) => Err(Error::new(ErrorKind::Forbidden, "withdraw", refusal.detail)),
+            _ => Ok(()),
+        }
+    }
+}

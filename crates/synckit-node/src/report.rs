@@ -1,0 +1,55 @@
+//! What a sync did.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use synckit_core::{
+    EventId,
+    store::{Notice, RefusalCode},
+};
+
+/// What a sync did, exactly; also as far as it came before an error, in the error's report.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct SyncReport {
+    /// Events that the peer accepted.
+    pub pushed: usize,
+    /// Events that came from the peer and were new here.
+    pub pulled: usize,
+    /// Events offered in either direction that were there already.
+    pub duplicates: usize,
+    /// Events that one of the two did not take.
+    pub refused: Vec<RefusedEvent>,
+    /// Conflicts.
+    pub conflicts: ConflictCounts,
+    /// What people should know.
+    pub notices: Vec<Notice>,
+    /// Whether the peer was found to have lost or replaced its log, so that everything is exchanged anew.
+    pub started_over: bool,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Conflicts in a sync.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ConflictCounts {
+    /// Conflicts that were open after pulling.
+    pub found: usize,
+    /// Conflicts that this node decided.
+    pub resolved: usize,
+    /// Conflicts that wait for a person.
+    pub review: usize,
+}
+
+/// An event that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RefusedEvent {
+    /// The event.
+    pub id: EventId,
+    /// The reason, for code.
+    pub code: RefusalCode,
+    /// The reason, for people.
+    pub reason: String,
+}

@@ -1,0 +1,71 @@
+//! Pulling to the peer's head.
+
+use synckit_core::{
+    Error, ErrorKind, EventId, Result,
+    store::{Apply, Write},
+    transport::{PullPage, PullRequest},
+};
+
+use super::{Run, Session};
+
+impl Run<'_> {
+    /// Pulls page after page; while one is being stored, the next is on its way.
+    pub(super) async fn pull(&mut self, session: &mut Session) -> Result<()> {
+        let mut request = self.first_request(session);
+        let mut page = self.request(|| session.transport.pull(request.clone())).await?;
+        loop {
+            check_page(&request, &page, session)?;
+            let ids: Vec<EventId> = page.entries.iter().map(|e| e.event.id.clone()).collect();
+            let (has_more, next) = (page.has_more, page.next);
+            session.checkpoint.pull = next;
+            session.checkpoint.saw(page.head);
+            session.checkpoint.saw(next);
+            let apply = Apply {
+                peer: Some(session.peer.log),
+                entries: std::mem::take(&mut page.entries),
+                hold: true,
+                checkpoint: Some(session.checkpoint.clone()),
+                forget: session.forget.take(),
+                ..Apply::default()
+            };
+            let store = std::sync::Arc::clone(&self.node.store);
+            let write = store.write(Write::Apply(apply));
+            if !has_more {
+                let written = write.await?;
+                self.note(&written, &ids);
+                return Ok(());
+            }
+            request.after = next;
+            let following = self.request(|| session.transport.pull(request.clone()));
+            let (written, following) = tokio::join!(write, following);
+            let written = written?;
+            self.note(&written, &ids);
+            page = following?;
+        }
+    }
+
+    fn first_request(&self, session: &Session) -> PullRequest {
+        let after = match session.ours {
+            Some(_) => synckit_core::Mark::START,
+            None => session.checkpoint.pull,
+        };
+        PullRequest {
+            log: Some(session.peer.log),
+            after,
+            missing_from: session.ours.clone(),
+            limit: self.node.config.batch_size,
+            filter: self.node.config.filter.clone(),
+        }
+    }
+}
+
+/// A page must be of the log that was greeted, and lead on.
+fn check_page(request: &PullRequest, page: &PullPage, session: &Session) -> Result<()> {
+    if page.log != session.peer.log {
+        return Err(Error::new(ErrorKind::LogChanged, "pull", "the peer's log changed between two pages"));
+    }
+    if page.next.position < request.after.position || (page.has_more && page.next.position == request.after.position) {
+        return Err(Error::new(ErrorKind::Protocol, "pull", "the peer gives pages that do not lead on"));
+    }
+    Ok(())
+}

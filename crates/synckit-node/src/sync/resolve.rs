@@ -1,0 +1,166 @@
+//! Deciding conflicts.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::FutureExt as _;
+use synckit_core::{
+    AggregateId, Event, EventId, Result, Stamp,
+    decision::{Decision, Review},
+    graph::{ConflictOutline, ViewEvent},
+    limits::DECIDE_ANYWHERE_AFTER_MICROS,
+    store::{DecisionDraft, Identity, LogEntry, Outcome, Write},
+};
+use synckit_resolve::{Conflict, Reads, Resolution, Side};
+
+use super::Run;
+use crate::config::DecideScope;
+
+/// Conflicts that are read and decided together.
+const BATCH: usize = 250;
+
+/// What is to be written for a batch of conflicts.
+#[derive(Default)]
+struct Verdicts {
+    drafts: Vec<DecisionDraft>,
+    reviews: Vec<(AggregateId, Review)>,
+}
+
+impl Run<'_> {
+    /// Decides the open conflicts that are this node's to decide, a batch in one transaction.
+    pub(super) async fn resolve(&mut self) -> Result<()> {
+        let store = std::sync::Arc::clone(&self.node.store);
+        let identity = store.identity();
+        let mut after: Option<AggregateId> = None;
+        loop {
+            let open = store.conflicts(after.as_ref(), BATCH).await?;
+            let Some(last) = open.last() else { break };
+            after = Some(last.aggregate.clone());
+            self.report.conflicts.found += open.len();
+            let in_review = open.iter().filter(|c| c.in_review).count();
+            self.report.conflicts.review += in_review;
+            let undecided: Vec<AggregateId> =
+                open.iter().filter(|c| !c.in_review).map(|c| c.aggregate.clone()).collect();
+            let outlines: Vec<ConflictOutline> = store
+                .graphs(&undecided)
+                .await?
+                .iter()
+                .filter_map(synckit_core::graph::AggregateGraph::conflict)
+                .filter(|outline| self.may_decide(outline, &identity))
+                .collect();
+            let verdicts = self.verdicts(outlines).await?;
+            self.write(verdicts).await?;
+        }
+        Ok(())
+    }
+
+    fn may_decide(&self, outline: &ConflictOutline, identity: &Identity) -> bool {
+        if outline.has_stubs {
+            return false;
+        }
+        let newest = outline.sides.iter().filter_map(|s| s.newest.as_ref()).map(|k| k.timestamp).max();
+        let age = self.node.environment.clock.now().since(newest.unwrap_or_default());
+        match self.node.config.decide {
+            DecideScope::Nothing => false,
+            DecideScope::Every => true,
+            DecideScope::Own => {
+                outline.origins.iter().any(|o| identity.is_or_was(*o)) || age > DECIDE_ANYWHERE_AFTER_MICROS
+            }
+        }
+    }
+
+    async fn verdicts(&self, outlines: Vec<ConflictOutline>) -> Result<Verdicts> {
+        let loaded = self.load(&outlines).await?;
+        let mut verdicts = Verdicts::default();
+        for outline in outlines {
+            let (id, aggregate, heads) = (outline.id.clone(), outline.aggregate.clone(), outline.heads.clone());
+            let adopted: Vec<_> = outline.sides.iter().map(|s| s.head.clone()).collect();
+            let review = |reason: String| Review { conflict: id.clone(), heads: heads.clone(), reason };
+            match self.ask(conflict(outline, &loaded)).await {
+                Ok(Resolution::Adopt { heads: adopts, hidden, restored, merged, outcome, rule, group, reasons }) => {
+                    if adopts.is_empty() || !adopts.iter().all(|h| adopted.contains(h)) {
+                        let name = self.node.resolver.name();
+                        let reason = format!("the resolver {name} adopted a view that is not one of the sides");
+                        verdicts.reviews.push((aggregate, review(reason)));
+                        continue;
+                    }
+                    let mut decision = Decision::adopting(adopts, outcome, self.node.resolver.name());
+                    decision.conflict = Some(id);
+                    (decision.hidden, decision.restored, decision.merged) = (hidden, restored, merged);
+                    (decision.rule, decision.group, decision.reasons) = (rule, group, reasons);
+                    verdicts.drafts.push(DecisionDraft {
+                        aggregate,
+                        parents: heads,
+                        decision,
+                        by_machine: true,
+                        expect_heads: true,
+                    });
+                }
+                Ok(Resolution::Review { reason }) | Err(reason) => verdicts.reviews.push((aggregate, review(reason))),
+                Ok(_) => verdicts.reviews.push((aggregate, review("the resolver gave an unknown answer".into()))),
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// The resolver's answer; a resolver that fails, panics or hangs gives the reason for a review instead.
+    async fn ask(&self, conflict: Conflict) -> Result<Resolution, String> {
+        let name = self.node.resolver.name();
+        let limit = self.node.config.resolver_timeout_ms;
+        let answer = AssertUnwindSafe(self.node.resolver.resolve(&conflict)).catch_unwind();
+        match tokio::time::timeout(Duration::from_millis(limit), answer).await {
+            Err(_) => Err(format!("the resolver {name} did not answer within {limit} ms")),
+            Ok(Err(_)) => Err(format!("the resolver {name} panicked")),
+            Ok(Ok(Err(error))) => Err(format!("the resolver {name} failed: {error}")),
+            Ok(Ok(Ok(resolution))) => Ok(resolution),
+        }
+    }
+
+    /// The events that the resolver reads, by id.
+    async fn load(&self, outlines: &[ConflictOutline]) -> Result<HashMap<EventId, LogEntry>> {
+        let reads = self.node.resolver.reads();
+        let mut ids: Vec<EventId> = Vec::new();
+        for outline in outlines {
+            if reads >= Reads::Sides {
+                ids.extend(outline.sides.iter().flat_map(|s| &s.beyond).map(|e| e.id().clone()));
+            }
+            if reads >= Reads::Everything {
+                ids.extend(outline.common.iter().map(|e| e.id().clone()));
+            }
+        }
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let entries = self.node.store.load(&ids).await?;
+        Ok(entries.into_iter().map(|e| (e.event.id.clone(), e)).collect())
+    }
+
+    async fn write(&mut self, verdicts: Verdicts) -> Result<()> {
+        if !verdicts.drafts.is_empty() {
+            let written = self.node.store.write(Write::Decide(verdicts.drafts)).await?;
+            let taken = |o: &&Outcome| matches!(o, Outcome::Accepted { .. } | Outcome::Duplicate);
+            self.report.conflicts.resolved += written.outcomes.iter().filter(taken).count();
+        }
+        if !verdicts.reviews.is_empty() {
+            self.report.conflicts.review += verdicts.reviews.len();
+            self.node.store.write(Write::Review(verdicts.reviews)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn conflict(outline: ConflictOutline, loaded: &HashMap<EventId, LogEntry>) -> Conflict {
+    let sides = outline
+        .sides
+        .iter()
+        .map(|side| Side::new(side.clone(), side.beyond.iter().filter_map(|e| event(e, loaded)).collect()))
+        .collect();
+    let common = outline.common.iter().filter_map(|e| event(e, loaded)).map(|(e, _)| e).collect();
+    Conflict::new(outline, sides, common)
+}
+
+fn event(of: &ViewEvent, loaded: &HashMap<EventId, LogEntry>) -> Option<(Event, Option<Stamp>)> {
+    match of {
+        ViewEvent::Logged(id) => loaded.get(id).map(|e| (e.event.clone(), Some(e.stamp.clone()))),
+        ViewEvent::Merged(event) => Some((event.clone(), None)),
+    }
+}

@@ -1,0 +1,147 @@
+//! The contract of resolvers.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use synckit_core::{EventId, VertexId, decision::MergedEvent};
+
+use crate::conflict::Conflict;
+
+/// How much of a conflict a resolver wants to read. The less, the cheaper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reads {
+    /// Ids, times and order only.
+    Outline,
+    /// The events that the sides do not share, too.
+    Sides,
+    /// The events that they share, too.
+    Everything,
+}
+
+/// Decides conflicts.
+///
+/// A resolver that fails, panics or takes too long blocks only its own conflict, which goes to review with the reason.
+#[async_trait]
+pub trait ConflictResolver: fmt::Debug + Send + Sync + 'static {
+    /// The name under which its decisions are recorded.
+    fn name(&self) -> &str;
+
+    /// How much it reads.
+    fn reads(&self) -> Reads {
+        Reads::Everything
+    }
+
+    /// Decides.
+    ///
+    /// # Errors
+    /// A [`ResolveError`] if it cannot; the conflict then goes to review with its text.
+    async fn resolve(&self, conflict: &Conflict) -> Result<Resolution, ResolveError>;
+}
+
+/// What a resolver says.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Resolution {
+    /// The views of these heads count, with exceptions.
+    Adopt {
+        /// The heads: one wins, or several are united.
+        heads: Vec<VertexId>,
+        /// Events of their views that do not count.
+        hidden: Vec<EventId>,
+        /// Events outside their views that count.
+        restored: Vec<EventId>,
+        /// New events that the decision brings along.
+        merged: Vec<MergedEvent>,
+        /// What was done, in a word.
+        outcome: String,
+        /// The rule that matched, if rules decided.
+        rule: Option<String>,
+        /// The group that the rule is in.
+        group: Option<String>,
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// A person has to decide.
+    Review {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Resolution {
+    /// The views of these heads count.
+    #[must_use]
+    pub fn adopt(heads: impl IntoIterator<Item = VertexId>) -> Self {
+        let heads: Vec<VertexId> = heads.into_iter().collect();
+        let outcome = if heads.len() > 1 { "merge" } else { "keep" };
+        Self::Adopt {
+            heads,
+            hidden: Vec::new(),
+            restored: Vec::new(),
+            merged: Vec::new(),
+            outcome: outcome.into(),
+            rule: None,
+            group: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    /// A person has to decide.
+    #[must_use]
+    pub fn review(reason: impl Into<String>) -> Self {
+        Self::Review { reason: reason.into() }
+    }
+
+    /// Adds a reason.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        match &mut self {
+            Self::Adopt { reasons, .. } => reasons.push(why.into()),
+            Self::Review { reason } => *reason = why.into(),
+        }
+        self
+    }
+
+    /// Adds new events that the decision brings along; nothing for a review.
+    #[must_use]
+    pub fn with_merged(mut self, events: impl IntoIterator<Item = MergedEvent>) -> Self {
+        if let Self::Adopt { merged, .. } = &mut self {
+            merged.extend(events);
+        }
+        self
+    }
+
+    /// Adds events of the adopted views that do not count; nothing for a review.
+    #[must_use]
+    pub fn without(mut self, events: impl IntoIterator<Item = EventId>) -> Self {
+        if let Self::Adopt { hidden, .. } = &mut self {
+            hidden.extend(events);
+        }
+        self
+    }
+}
+
+/// Why a resolver could not decide.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ResolveError {
+    message: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ResolveError {
+    /// An error with this text.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), source: None }
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}

@@ -1,0 +1,316 @@
+//! What the store holds, behind its lock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use synckit_core::{
+    AggregateId, ConflictId, CursorMode, EventId, EventType, Hash, LogId, NodeId, Progress, Result, Stamp,
+    VectorCursor, VertexId,
+    graph::{AggregateGraph, Head, Vertex},
+    plan::{Changes, Known, KnownEntry, Lookup, NodeState, vertex_of},
+    store::{
+        Checkpoint, LogEntry, LogPage, OpenConflict, Quarantined, QuarantineSide, ReadRequest, ReviewRow,
+        StoredDecision,
+    },
+};
+
+type QuarantineKey = (QuarantineSide, LogId, EventId, Option<NodeId>, u64);
+
+#[derive(Debug, Clone, Default)]
+struct Aggregate {
+    heads: Vec<Head>,
+    conflict: Option<ConflictId>,
+    positions: Vec<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) node: NodeState,
+    pub(crate) label: String,
+    pub(crate) mode: CursorMode,
+    pub(crate) closed: bool,
+    log: Vec<LogEntry>,
+    by_id: HashMap<EventId, u64>,
+    aggregates: BTreeMap<AggregateId, Aggregate>,
+    /// Per origin and counter, the ids held or known there, with their positions (0 for known stamps).
+    origins: BTreeMap<NodeId, BTreeMap<u64, BTreeSet<(EventId, u64)>>>,
+    decisions: BTreeMap<VertexId, StoredDecision>,
+    reviews: Vec<ReviewRow>,
+    withdrawn: BTreeMap<EventId, (AggregateId, EventType, Stamp)>,
+    checkpoints: BTreeMap<LogId, Checkpoint>,
+    quarantine: BTreeMap<QuarantineKey, Quarantined>,
+}
+
+impl State {
+    pub(crate) fn new(node: NodeState, label: String, mode: CursorMode) -> Self {
+        Self {
+            node,
+            label,
+            mode,
+            closed: false,
+            log: Vec::new(),
+            by_id: HashMap::new(),
+            aggregates: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            decisions: BTreeMap::new(),
+            reviews: Vec::new(),
+            withdrawn: BTreeMap::new(),
+            checkpoints: BTreeMap::new(),
+            quarantine: BTreeMap::new(),
+        }
+    }
+
+    fn entry(&self, position: u64) -> Option<&LogEntry> {
+        usize::try_from(position.checked_sub(1)?).ok().and_then(|i| self.log.get(i))
+    }
+
+    pub(crate) fn look_up(&self, lookup: &Lookup, known: &mut Known) {
+        for id in &lookup.ids {
+            if let Some(entry) = self.by_id.get(id).and_then(|p| self.entry(*p)) {
+                known.entries.insert(id.clone(), known_entry(entry));
+            }
+            if let Some((_, _, stamp)) = self.withdrawn.get(id) {
+                known.withdrawn.insert(id.clone(), stamp.clone());
+            }
+        }
+        for id in &lookup.decisions {
+            if let Some(decision) = self.decisions.get(id) {
+                known.decisions.insert(id.clone(), decision.aggregate.clone());
+            }
+        }
+        for id in &lookup.aggregates {
+            if let Some(aggregate) = self.aggregates.get(id) {
+                known.heads.insert(id.clone(), aggregate.heads.clone());
+            }
+        }
+        for counter in &lookup.own_counters {
+            let held = self.origins.get(&self.node.node).and_then(|c| c.get(counter));
+            if let Some((id, _)) = held.and_then(BTreeSet::first) {
+                known.own.insert(*counter, id.clone());
+            }
+        }
+        if lookup.quarantine {
+            known.quarantine = self.quarantine.values().cloned().collect();
+        }
+        if let Some(log) = lookup.unstamped_from {
+            let origin = NodeId::from(log);
+            for id in &lookup.aggregates {
+                let last = self.counting(id).filter(|e| e.stamp.origin == origin).max_by_key(|e| e.stamp.counter);
+                if let Some(entry) = last {
+                    known.last_unstamped.insert(id.clone(), entry.event.id.clone());
+                }
+            }
+        }
+    }
+
+    fn counting(&self, aggregate: &AggregateId) -> impl Iterator<Item = &LogEntry> {
+        let positions = self.aggregates.get(aggregate).map(|a| a.positions.as_slice()).unwrap_or_default();
+        positions.iter().filter_map(|p| self.entry(*p)).filter(|e| !e.superseded)
+    }
+
+    pub(crate) fn vertices(&self, aggregate: &AggregateId) -> Vec<Vertex> {
+        let mut vertices: Vec<Vertex> = self
+            .counting(aggregate)
+            .filter_map(|e| {
+                vertex_of(&e.event, &e.stamp, e.stub, self.withdrawn.contains_key(&e.event.id))
+            })
+            .collect();
+        for (id, (of, event_type, stamp)) in &self.withdrawn {
+            if of == aggregate && !self.by_id.contains_key(id) {
+                vertices.extend(withdrawn_vertex(id, of, event_type, stamp));
+            }
+        }
+        vertices
+    }
+
+    pub(crate) fn graph(&self, aggregate: &AggregateId) -> Result<AggregateGraph> {
+        AggregateGraph::new(aggregate.clone(), self.vertices(aggregate))
+    }
+
+    pub(crate) fn store(&mut self, changes: Changes) {
+        for position in changes.superseded {
+            if let Some(entry) = usize::try_from(position - 1).ok().and_then(|i| self.log.get_mut(i)) {
+                entry.superseded = true;
+            }
+        }
+        for new in changes.entries {
+            let id = new.event.id.clone();
+            self.by_id.insert(id.clone(), new.position);
+            self.aggregates.entry(new.event.aggregate_id.clone()).or_default().positions.push(new.position);
+            self.dot(new.stamp.origin, new.stamp.counter, id, new.position);
+            self.log.push(LogEntry {
+                position: new.position,
+                event: new.event,
+                stamp: new.stamp,
+                content: new.content,
+                hash: new.hash,
+                from: new.from,
+                stub: new.stub,
+                superseded: new.superseded,
+            });
+        }
+        for known in changes.known_stamps {
+            self.dot(known.origin, known.counter, known.id, 0);
+        }
+        for new in changes.heads {
+            let aggregate = self.aggregates.entry(new.aggregate).or_default();
+            aggregate.heads = new.heads;
+            aggregate.conflict = new.conflict;
+        }
+        for decision in changes.decisions {
+            self.decisions.entry(decision.vertex.clone()).or_insert(decision);
+        }
+        self.reviews.extend(changes.reviews);
+        for (aggregate, event_type, id, stamp) in changes.withdrawn {
+            self.withdrawn.insert(id, (aggregate, event_type, stamp));
+        }
+        for row in changes.released {
+            self.quarantine.remove(&row.key());
+        }
+        for row in changes.quarantined {
+            self.quarantine.insert(row.key(), row);
+        }
+        if let Some(log) = changes.forget {
+            self.checkpoints.remove(&log);
+            self.quarantine.retain(|_, q| q.peer != log || q.side != QuarantineSide::Refused);
+        }
+        if let Some(checkpoint) = changes.checkpoint {
+            self.checkpoints.insert(checkpoint.log, checkpoint);
+        }
+        if let Some(node) = changes.node {
+            self.node = node;
+        }
+    }
+
+    fn dot(&mut self, origin: NodeId, counter: u64, id: EventId, position: u64) {
+        let ids = self.origins.entry(origin).or_default().entry(counter).or_default();
+        if position != 0 || !ids.iter().any(|(held, _)| *held == id) {
+            ids.insert((id, position));
+        }
+    }
+
+    pub(crate) fn read(&self, request: &ReadRequest) -> LogPage {
+        let chosen = request.missing_from.as_ref().map(|theirs| self.positions_lacking(theirs, request.after));
+        let end = self.log.len() as u64;
+        let positions: Box<dyn Iterator<Item = u64>> = match chosen {
+            Some(positions) => Box::new(positions.into_iter()),
+            None => Box::new(request.after.saturating_add(1)..=end),
+        };
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let mut reached = end.max(request.after.min(end));
+        let mut last = request.after;
+        for position in positions {
+            let Some(entry) = self.entry(position).cloned().and_then(|e| request.shape(e)) else {
+                last = position;
+                continue;
+            };
+            bytes += entry.size();
+            if entries.len() == request.page_limit() || (bytes > request.page_bytes() && !entries.is_empty()) {
+                reached = last;
+                break;
+            }
+            last = position;
+            entries.push(entry);
+        }
+        let hash = self.hash(reached).unwrap_or(Hash::ZERO);
+        LogPage {
+            entries,
+            next: synckit_core::Mark { position: reached, hash },
+            head: self.node.head,
+            has_more: reached < end,
+        }
+    }
+
+    fn positions_lacking(&self, theirs: &VectorCursor, after: u64) -> BTreeSet<u64> {
+        let mut positions = BTreeSet::new();
+        for (origin, ranges) in self.vector_unchecked().lacking(theirs) {
+            for (from, to) in ranges {
+                let held = self.origins.get(&origin).into_iter().flat_map(|c| c.range(from..=to));
+                positions.extend(held.flat_map(|(_, ids)| ids.iter().map(|(_, p)| *p)).filter(|p| *p > after));
+            }
+        }
+        positions
+    }
+
+    fn vector_unchecked(&self) -> VectorCursor {
+        self.vector().unwrap_or_default()
+    }
+
+    pub(crate) fn vector(&self) -> Result<VectorCursor> {
+        let progress = self.origins.iter().map(|(origin, counters)| {
+            let held = counters.iter().flat_map(|(c, ids)| ids.iter().map(|(id, _)| (*c, id.as_str())));
+            (*origin, Progress::of(held))
+        });
+        VectorCursor::from_progress(progress.collect())
+    }
+
+    pub(crate) fn hash(&self, position: u64) -> Option<Hash> {
+        if position == 0 { Some(Hash::ZERO) } else { self.entry(position).map(|e| e.hash) }
+    }
+
+    pub(crate) fn load(&self, ids: &[EventId]) -> Vec<LogEntry> {
+        ids.iter().filter_map(|id| self.by_id.get(id)).filter_map(|p| self.entry(*p)).cloned().collect()
+    }
+
+    pub(crate) fn aggregates(&self, after: Option<&AggregateId>, limit: usize) -> Vec<AggregateId> {
+        self.after(after).map(|(id, _)| id.clone()).take(limit).collect()
+    }
+
+    fn after(&self, after: Option<&AggregateId>) -> impl Iterator<Item = (&AggregateId, &Aggregate)> {
+        use std::ops::Bound;
+        let from = after.map_or(Bound::Unbounded, |a| Bound::Excluded(a.clone()));
+        self.aggregates.range((from, Bound::Unbounded))
+    }
+
+    pub(crate) fn conflicts(&self, after: Option<&AggregateId>, limit: usize) -> Vec<OpenConflict> {
+        self.after(after)
+            .filter_map(|(id, aggregate)| {
+                let conflict = aggregate.conflict.clone()?;
+                let in_review = self.reviews.iter().any(|r| r.conflict == conflict);
+                Some(OpenConflict { id: conflict, aggregate: id.clone(), in_review })
+            })
+            .take(limit)
+            .collect()
+    }
+
+    pub(crate) fn count_conflicts(&self) -> u64 {
+        self.aggregates.values().filter(|a| a.conflict.is_some()).count() as u64
+    }
+
+    pub(crate) fn reviews(&self, conflict: &ConflictId) -> Vec<ReviewRow> {
+        self.reviews.iter().filter(|r| r.conflict == *conflict).cloned().collect()
+    }
+
+    pub(crate) fn decisions(&self, conflict: &ConflictId) -> Vec<StoredDecision> {
+        self.decisions.values().filter(|d| d.conflict.as_ref() == Some(conflict)).cloned().collect()
+    }
+
+    pub(crate) fn checkpoints(&self) -> Vec<Checkpoint> {
+        self.checkpoints.values().cloned().collect()
+    }
+
+    pub(crate) fn quarantine(&self) -> Vec<Quarantined> {
+        self.quarantine.values().cloned().collect()
+    }
+}
+
+fn known_entry(entry: &LogEntry) -> KnownEntry {
+    KnownEntry {
+        position: entry.position,
+        event_type: entry.event.event_type.clone(),
+        aggregate: entry.event.aggregate_id.clone(),
+        stamp: entry.stamp.clone(),
+        content: entry.content,
+        stub: entry.stub,
+    }
+}
+
+fn withdrawn_vertex(id: &EventId, aggregate: &AggregateId, event_type: &EventType, stamp: &Stamp) -> Option<Vertex> {
+    let event = synckit_core::Event {
+        id: id.clone(),
+        event_type: event_type.clone(),
+        aggregate_id: aggregate.clone(),
+        data: synckit_core::Payload::stored(None, Vec::new()),
+        metadata: synckit_core::Metadata::default(),
+    };
+    vertex_of(&event, stamp, true, true)
+}

@@ -1,0 +1,204 @@
+//! What is known before a write.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+use synckit_core::{
+    AggregateId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Result, Stamp, Timestamp,
+    VertexId, decode_offered, decode_parents,
+    graph::{Vertex, decode_heads},
+    plan::{Known, KnownEntry, Lookup, NodeState, vertex_of},
+    store::{Quarantined, QuarantineSide, Refusal, RefusalCode},
+};
+
+use crate::error::from_sqlx;
+
+const OPERATION: &str = "look up";
+
+/// A column in the kit's terms.
+pub(crate) trait Columns {
+    fn text(&self, i: usize) -> Result<String>;
+    fn blob(&self, i: usize) -> Result<Vec<u8>>;
+    fn number(&self, i: usize) -> Result<u64>;
+    fn stamp(&self, from: usize) -> Result<Stamp>;
+}
+
+impl Columns for SqliteRow {
+    fn text(&self, i: usize) -> Result<String> {
+        self.try_get(i).map_err(from_sqlx(OPERATION))
+    }
+
+    fn blob(&self, i: usize) -> Result<Vec<u8>> {
+        self.try_get(i).map_err(from_sqlx(OPERATION))
+    }
+
+    fn number(&self, i: usize) -> Result<u64> {
+        self.try_get::<i64, _>(i).map(i64::cast_unsigned).map_err(from_sqlx(OPERATION))
+    }
+
+    /// Origin, counter, timestamp and parents, in four columns.
+    fn stamp(&self, from: usize) -> Result<Stamp> {
+        Ok(Stamp {
+            origin: NodeId::from_slice(self.try_get(from).map_err(from_sqlx(OPERATION))?)?,
+            counter: self.number(from + 1)?,
+            timestamp: Timestamp::from_micros(self.number(from + 2)?),
+            parents: decode_parents(self.try_get(from + 3).map_err(from_sqlx(OPERATION))?)?,
+        })
+    }
+}
+
+/// A list of texts as one parameter, for `json_each`.
+pub(crate) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
+    let texts: Vec<serde_json::Value> = texts.into_iter().map(|t| t.as_ref().into()).collect();
+    serde_json::Value::Array(texts).to_string()
+}
+
+pub(crate) async fn node(connection: &mut SqliteConnection) -> Result<NodeState> {
+    let row = sqlx::query("SELECT log, node, former, counter, clock, position, hash FROM node")
+        .fetch_one(connection)
+        .await
+        .map_err(from_sqlx(OPERATION))?;
+    let former: Result<Vec<NodeId>> = row.blob(2)?.chunks(16).map(NodeId::from_slice).collect();
+    Ok(NodeState {
+        log: LogId::from_slice(&row.blob(0)?)?,
+        node: NodeId::from_slice(&row.blob(1)?)?,
+        former: former?,
+        counter: row.number(3)?,
+        clock: Timestamp::from_micros(row.number(4)?),
+        head: Mark { position: row.number(5)?, hash: Hash::from_slice(&row.blob(6)?)? },
+    })
+}
+
+pub(crate) async fn look_up(connection: &mut SqliteConnection, lookup: &Lookup, known: &mut Known) -> Result<()> {
+    let failed = from_sqlx(OPERATION);
+    if !lookup.ids.is_empty() {
+        let ids = list(&lookup.ids);
+        let sql = "SELECT e.id, e.position, e.event_type, e.aggregate_id, e.content, e.stub, \
+                   e.origin, e.counter, e.timestamp, e.parents \
+                   FROM json_each(?) j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0";
+        for row in sqlx::query(sql).bind(&ids).fetch_all(&mut *connection).await.map_err(&failed)? {
+            let entry = KnownEntry {
+                position: row.number(1)?,
+                event_type: EventType::new(row.text(2)?)?,
+                aggregate: AggregateId::new(row.text(3)?)?,
+                content: Hash::from_slice(&row.blob(4)?)?,
+                stub: row.number(5)? != 0,
+                stamp: row.stamp(6)?,
+            };
+            known.entries.insert(EventId::new(row.text(0)?)?, entry);
+        }
+        let sql = "SELECT w.id, w.origin, w.counter, w.timestamp, w.parents \
+                   FROM json_each(?) j CROSS JOIN withdrawn w ON w.id = j.value";
+        for row in sqlx::query(sql).bind(&ids).fetch_all(&mut *connection).await.map_err(&failed)? {
+            known.withdrawn.insert(EventId::new(row.text(0)?)?, row.stamp(1)?);
+        }
+    }
+    if !lookup.decisions.is_empty() {
+        let sql = "SELECT d.vertex, d.aggregate_id FROM json_each(?) j CROSS JOIN decisions d ON d.vertex = j.value";
+        let rows = sqlx::query(sql).bind(list(&lookup.decisions)).fetch_all(&mut *connection).await;
+        for row in rows.map_err(&failed)? {
+            known.decisions.insert(VertexId::new(row.text(0)?)?, AggregateId::new(row.text(1)?)?);
+        }
+    }
+    if !lookup.aggregates.is_empty() {
+        let sql = "SELECT a.aggregate_id, a.heads FROM json_each(?) j \
+                   CROSS JOIN aggregates a ON a.aggregate_id = j.value";
+        let rows = sqlx::query(sql).bind(list(&lookup.aggregates)).fetch_all(&mut *connection).await;
+        for row in rows.map_err(&failed)? {
+            let heads = decode_heads(row.try_get(1).map_err(&failed)?)?;
+            known.heads.insert(AggregateId::new(row.text(0)?)?, heads);
+        }
+    }
+    if !lookup.own_counters.is_empty() {
+        own_events(connection, &lookup.own_counters, known).await?;
+    }
+    if lookup.quarantine {
+        known.quarantine = quarantine(&mut *connection).await?;
+    }
+    if let Some(log) = lookup.unstamped_from {
+        let sql = "SELECT e.aggregate_id, e.id, max(e.counter) FROM json_each(?) j \
+                   CROSS JOIN entries e ON e.aggregate_id = j.value AND e.superseded = 0 \
+                   WHERE e.origin = ? GROUP BY e.aggregate_id";
+        let query = sqlx::query(sql).bind(list(&lookup.aggregates)).bind(log.to_bytes().to_vec());
+        for row in query.fetch_all(&mut *connection).await.map_err(&failed)? {
+            known.last_unstamped.insert(AggregateId::new(row.text(0)?)?, EventId::new(row.text(1)?)?);
+        }
+    }
+    Ok(())
+}
+
+async fn own_events(connection: &mut SqliteConnection, counters: &BTreeSet<u64>, known: &mut Known) -> Result<()> {
+    let node = known.node.node.to_bytes().to_vec();
+    let numbers = serde_json::Value::from_iter(counters.iter().copied()).to_string();
+    let sql = "SELECT e.counter, e.id FROM json_each(?) j CROSS JOIN entries e ON e.origin = ? AND e.counter = j.value";
+    let query = sqlx::query(sql).bind(numbers).bind(node);
+    for row in query.fetch_all(connection).await.map_err(from_sqlx(OPERATION))? {
+        known.own.insert(row.number(0)?, EventId::new(row.text(1)?)?);
+    }
+    Ok(())
+}
+
+/// The histories of these aggregates, in their order.
+pub(crate) async fn vertices(
+    connection: &mut SqliteConnection,
+    aggregates: &[AggregateId],
+) -> Result<Vec<(AggregateId, Vec<Vertex>)>> {
+    let failed = from_sqlx("read history");
+    let mut found: HashMap<AggregateId, Vec<Vertex>> = HashMap::new();
+    if aggregates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = list(aggregates);
+    let sql = "SELECT e.aggregate_id, e.id, e.event_type, e.stub, w.id IS NOT NULL, \
+               e.origin, e.counter, e.timestamp, e.parents, \
+               CASE WHEN e.event_type = 'synckit.resolution' THEN e.data END \
+               FROM json_each(?) j CROSS JOIN entries e ON e.aggregate_id = j.value \
+               LEFT JOIN withdrawn w ON w.id = e.id WHERE e.superseded = 0";
+    for row in sqlx::query(sql).bind(&names).fetch_all(&mut *connection).await.map_err(&failed)? {
+        let data: Option<Vec<u8>> = row.try_get(9).map_err(&failed)?;
+        let event = bare_event(row.text(1)?, row.text(2)?, row.text(0)?, data.unwrap_or_default())?;
+        let vertex = vertex_of(&event, &row.stamp(5)?, row.number(3)? != 0, row.number(4)? != 0);
+        found.entry(event.aggregate_id).or_default().extend(vertex);
+    }
+    let sql = "SELECT w.aggregate_id, w.id, w.event_type, w.origin, w.counter, w.timestamp, w.parents \
+               FROM json_each(?) j CROSS JOIN withdrawn w ON w.aggregate_id = j.value \
+               WHERE NOT EXISTS (SELECT 1 FROM entries e WHERE e.id = w.id AND e.superseded = 0)";
+    for row in sqlx::query(sql).bind(&names).fetch_all(&mut *connection).await.map_err(&failed)? {
+        let event = bare_event(row.text(1)?, row.text(2)?, row.text(0)?, Vec::new())?;
+        let vertex = vertex_of(&event, &row.stamp(3)?, true, true);
+        found.entry(event.aggregate_id).or_default().extend(vertex);
+    }
+    Ok(aggregates.iter().map(|a| (a.clone(), found.remove(a).unwrap_or_default())).collect())
+}
+
+fn bare_event(id: String, event_type: String, aggregate: String, data: Vec<u8>) -> Result<Event> {
+    Ok(Event {
+        id: EventId::new(id)?,
+        event_type: EventType::new(event_type)?,
+        aggregate_id: AggregateId::new(aggregate)?,
+        data: Payload::stored(None, data),
+        metadata: Metadata::default(),
+    })
+}
+
+pub(crate) async fn quarantine(connection: &mut SqliteConnection) -> Result<Vec<Quarantined>> {
+    let failed = from_sqlx("read quarantine");
+    let sql = "SELECT side, peer, id, origin, counter, code, detail, position, held FROM quarantine";
+    let rows = sqlx::query(sql).fetch_all(connection).await.map_err(&failed)?;
+    rows.iter()
+        .map(|row| {
+            let origin = row.blob(3)?;
+            let held: Option<Vec<u8>> = row.try_get(8).map_err(&failed)?;
+            Ok(Quarantined {
+                side: if row.text(0)? == "held" { QuarantineSide::Held } else { QuarantineSide::Refused },
+                peer: LogId::from_slice(&row.blob(1)?)?,
+                id: EventId::new(row.text(2)?)?,
+                origin: if origin.is_empty() { None } else { Some(NodeId::from_slice(&origin)?) },
+                counter: row.number(4)?,
+                refusal: Refusal::new(RefusalCode::parse(&row.text(5)?), row.text(6)?),
+                position: row.number(7)?,
+                held: held.as_deref().map(decode_offered).transpose()?,
+            })
+        })
+        .collect()
+}

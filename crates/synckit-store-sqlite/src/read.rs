@@ -1,0 +1,267 @@
+//! Reading the log and what is known of it.
+
+use std::{borrow::Borrow as _, collections::BTreeMap};
+
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
+use synckit_core::{
+    AggregateId, ConflictId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Progress,
+    Result, Timestamp, VectorCursor, VertexId, decode_parents,
+    store::{Checkpoint, LogEntry, LogPage, OpenConflict, ReadRequest, ReviewRow, StoredDecision},
+};
+
+use crate::{
+    error::from_sqlx,
+    lookup::{self, Columns as _, list},
+};
+
+const COLUMNS: &str = "e.position, e.id, e.event_type, e.aggregate_id, e.codec, e.data, e.metadata, \
+                       e.origin, e.counter, e.timestamp, e.parents, e.content, e.hash, e.received_from, \
+                       e.stub, e.superseded";
+/// Rows fetched at a time: memory stays bounded, however much a filter passes over.
+const BATCH: usize = 1_000;
+
+fn entry(row: &SqliteRow) -> Result<LogEntry> {
+    let failed = from_sqlx("read");
+    let codec: Option<&str> = row.try_get(4).map_err(&failed)?;
+    let metadata: Option<&str> = row.try_get(6).map_err(&failed)?;
+    let from: Option<&[u8]> = row.try_get(13).map_err(&failed)?;
+    let name = |i| row.try_get::<&str, _>(i).map_err(&failed);
+    Ok(LogEntry {
+        position: row.number(0)?,
+        event: Event {
+            id: EventId::new(name(1)?)?,
+            event_type: EventType::new(name(2)?)?,
+            aggregate_id: AggregateId::new(name(3)?)?,
+            data: Payload::stored(codec, row.blob(5)?),
+            metadata: metadata.map_or_else(Metadata::default, Metadata::stored),
+        },
+        stamp: row.stamp(7)?,
+        content: Hash::from_slice(row.try_get(11).map_err(&failed)?)?,
+        hash: Hash::from_slice(row.try_get(12).map_err(&failed)?)?,
+        from: from.map(LogId::from_slice).transpose()?,
+        stub: row.number(14)? != 0,
+        superseded: row.number(15)? != 0,
+    })
+}
+
+pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadRequest) -> Result<LogPage> {
+    let head = lookup::node(connection).await?.head;
+    let lacking = match &request.missing_from {
+        Some(theirs) => Some(ranges(&vector(connection).await?, theirs)),
+        None => None,
+    };
+    let (mut entries, mut bytes, mut last) = (Vec::new(), 0, request.after);
+    let mut reached = head.position;
+    'pages: while last < head.position {
+        let batch = BATCH.min(request.page_limit().saturating_sub(entries.len()) + 1);
+        let rows = fetch(connection, request, lacking.as_deref(), last, batch).await?;
+        let full = rows.len() == batch;
+        for row in &rows {
+            let read = entry(row)?;
+            let position = read.position;
+            if let Some(shaped) = request.shape(read) {
+                bytes += shaped.size();
+                let over = bytes > request.page_bytes() && !entries.is_empty();
+                if entries.len() == request.page_limit() || over {
+                    reached = last;
+                    break 'pages;
+                }
+                entries.push(shaped);
+            }
+            last = position;
+        }
+        if !full {
+            break;
+        }
+    }
+    let reached = reached.max(request.after.min(head.position));
+    let hash = hashes(connection, &[reached]).await?.pop().flatten().unwrap_or(Hash::ZERO);
+    let next = Mark { position: reached, hash };
+    Ok(LogPage { entries, next, head, has_more: reached < head.position })
+}
+
+fn ranges(ours: &VectorCursor, theirs: &VectorCursor) -> Vec<(NodeId, u64, u64)> {
+    let lacking = ours.lacking(theirs);
+    lacking.into_iter().flat_map(|(node, ranges)| ranges.into_iter().map(move |(a, b)| (node, a, b))).collect()
+}
+
+async fn fetch(
+    connection: &mut SqliteConnection,
+    request: &ReadRequest,
+    lacking: Option<&[(NodeId, u64, u64)]>,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<SqliteRow>> {
+    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT ");
+    query.push(COLUMNS);
+    if let Some(lacking) = lacking {
+        let wanted: Vec<serde_json::Value> = lacking
+            .iter()
+            .map(|(node, from, to)| serde_json::json!([node.to_string(), from, to]))
+            .collect();
+        query
+            .push(" FROM json_each(")
+            .push_bind(serde_json::Value::Array(wanted).to_string())
+            .push(
+                ") j CROSS JOIN entries e ON e.origin = unhex(j.value ->> 0) \
+                 AND e.counter BETWEEN (j.value ->> 1) AND (j.value ->> 2)",
+            );
+    } else if !request.filter.aggregates.is_empty() {
+        query
+            .push(" FROM json_each(")
+            .push_bind(list(&request.filter.aggregates))
+            .push(") j CROSS JOIN entries e ON e.aggregate_id = j.value");
+    } else {
+        query.push(" FROM entries e");
+    }
+    query.push(" WHERE e.position > ");
+    query.push_bind(signed(after));
+    query.push(" ORDER BY e.position LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    query.build().fetch_all(connection).await.map_err(from_sqlx("read"))
+}
+
+/// Numbers beyond SQLite's range are beyond every position, too.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(crate) async fn hashes(connection: &mut SqliteConnection, positions: &[u64]) -> Result<Vec<Option<Hash>>> {
+    let mut found = Vec::with_capacity(positions.len());
+    for position in positions {
+        if *position == 0 {
+            found.push(Some(Hash::ZERO));
+            continue;
+        }
+        let hash: Option<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM entries WHERE position = ?")
+            .bind(signed(*position))
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(from_sqlx("read hashes"))?;
+        found.push(hash.as_deref().map(Hash::from_slice).transpose()?);
+    }
+    Ok(found)
+}
+
+pub(crate) async fn load(connection: &mut SqliteConnection, ids: &[EventId]) -> Result<Vec<LogEntry>> {
+    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT ");
+    query
+        .push(COLUMNS)
+        .push(" FROM json_each(")
+        .push_bind(list(ids))
+        .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
+    let rows = query.build().fetch_all(connection).await.map_err(from_sqlx("load"))?;
+    rows.iter().map(entry).collect()
+}
+
+pub(crate) async fn aggregates(
+    connection: &mut SqliteConnection,
+    after: Option<&AggregateId>,
+    limit: usize,
+) -> Result<Vec<AggregateId>> {
+    let rows = sqlx::query("SELECT aggregate_id FROM aggregates WHERE aggregate_id > ? ORDER BY aggregate_id LIMIT ?")
+        .bind(after.map_or("", |a| a.borrow()))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
+        .map_err(from_sqlx("list aggregates"))?;
+    rows.iter().map(|row| AggregateId::new(row.text(0)?)).collect()
+}
+
+pub(crate) async fn conflicts(
+    connection: &mut SqliteConnection,
+    after: Option<&AggregateId>,
+    limit: usize,
+) -> Result<Vec<OpenConflict>> {
+    let sql = "SELECT a.aggregate_id, a.conflict, EXISTS (SELECT 1 FROM reviews r WHERE r.conflict = a.conflict) \
+               FROM aggregates a WHERE a.conflict IS NOT NULL AND a.aggregate_id > ? ORDER BY a.aggregate_id LIMIT ?";
+    let rows = sqlx::query(sql)
+        .bind(after.map_or("", |a| a.borrow()))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
+        .map_err(from_sqlx("list conflicts"))?;
+    rows.iter()
+        .map(|row| {
+            Ok(OpenConflict {
+                aggregate: AggregateId::new(row.text(0)?)?,
+                id: ConflictId::new(row.text(1)?)?,
+                in_review: row.number(2)? != 0,
+            })
+        })
+        .collect()
+}
+
+pub(crate) async fn count_conflicts(connection: &mut SqliteConnection) -> Result<u64> {
+    let row = sqlx::query("SELECT count(*) FROM aggregates WHERE conflict IS NOT NULL")
+        .fetch_one(connection)
+        .await
+        .map_err(from_sqlx("count conflicts"))?;
+    row.number(0)
+}
+
+pub(crate) async fn reviews(connection: &mut SqliteConnection, conflict: &ConflictId) -> Result<Vec<ReviewRow>> {
+    let rows = sqlx::query("SELECT event, aggregate_id, heads, reason FROM reviews WHERE conflict = ? ORDER BY event")
+        .bind(conflict.as_str())
+        .fetch_all(connection)
+        .await
+        .map_err(from_sqlx("list reviews"))?;
+    rows.iter()
+        .map(|row| {
+            Ok(ReviewRow {
+                conflict: conflict.clone(),
+                event: EventId::new(row.text(0)?)?,
+                aggregate: AggregateId::new(row.text(1)?)?,
+                heads: decode_parents(&row.blob(2)?)?,
+                reason: row.text(3)?,
+            })
+        })
+        .collect()
+}
+
+pub(crate) async fn decisions(connection: &mut SqliteConnection, conflict: &ConflictId) -> Result<Vec<StoredDecision>> {
+    let rows = sqlx::query("SELECT vertex, event, aggregate_id FROM decisions WHERE conflict = ? ORDER BY vertex")
+        .bind(conflict.as_str())
+        .fetch_all(connection)
+        .await
+        .map_err(from_sqlx("list decisions"))?;
+    rows.iter()
+        .map(|row| {
+            Ok(StoredDecision {
+                vertex: VertexId::new(row.text(0)?)?,
+                event: EventId::new(row.text(1)?)?,
+                aggregate: AggregateId::new(row.text(2)?)?,
+                conflict: Some(conflict.clone()),
+            })
+        })
+        .collect()
+}
+
+pub(crate) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec<Checkpoint>> {
+    let sql = "SELECT log, address, filter, pull_position, pull_hash, push, seen_position, seen_hash, echo_floor, \
+               synced_at FROM checkpoints ORDER BY log";
+    let rows = sqlx::query(sql).fetch_all(connection).await.map_err(from_sqlx("read checkpoints"))?;
+    rows.iter()
+        .map(|row| {
+            let mut checkpoint =
+                Checkpoint::start(LogId::from_slice(&row.blob(0)?)?, row.text(1)?, Hash::from_slice(&row.blob(2)?)?);
+            checkpoint.pull = Mark { position: row.number(3)?, hash: Hash::from_slice(&row.blob(4)?)? };
+            checkpoint.push = row.number(5)?;
+            checkpoint.seen = Mark { position: row.number(6)?, hash: Hash::from_slice(&row.blob(7)?)? };
+            checkpoint.echo_floor = row.number(8)?;
+            checkpoint.synced_at = Timestamp::from_micros(row.number(9)?);
+            Ok(checkpoint)
+        })
+        .collect()
+}
+
+pub(crate) async fn vector(connection: &mut SqliteConnection) -> Result<VectorCursor> {
+    let sql = "SELECT origin, counter, id FROM entries UNION SELECT origin, counter, id FROM known_stamps \
+               ORDER BY origin, counter, id";
+    let rows = sqlx::query(sql).fetch_all(connection).await.map_err(from_sqlx("read progress"))?;
+    let mut held: BTreeMap<NodeId, Vec<(u64, String)>> = BTreeMap::new();
+    for row in &rows {
+        held.entry(NodeId::from_slice(&row.blob(0)?)?).or_default().push((row.number(1)?, row.text(2)?));
+    }
+    let progress = held.into_iter().map(|(node, ids)| (node, Progress::of(ids.iter().map(|(c, id)| (*c, id.as_str())))));
+    VectorCursor::from_progress(progress.collect())
+}

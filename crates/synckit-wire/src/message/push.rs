@@ -1,0 +1,252 @@
+//! Events for a peer: `POST /push`.
+
+use std::borrow::Cow;
+
+use serde::{
+    Deserialize,
+    de::{MapAccess, SeqAccess},
+};
+use serde_json::value::RawValue;
+use synckit_core::{
+    Error, ErrorKind, LogId, Mark, NodeId, Result,
+    limits::MAX_PAGE_EVENTS,
+    store::{Offered, Outcome, Refusal, RefusalCode},
+    transport::PushRequest,
+};
+
+use crate::{
+    PROTOCOL,
+    event::{Element, Elements, ElementsOf, write_events},
+    message::unreadable,
+    text::{append, key, mark, string},
+    tolerant::{Fields, fill, raw, skip},
+};
+
+/// Writes the body of a push between nodes of this kit: `{"synckit":1,"node","log"?,"from"?,"events":[…]}`.
+///
+/// It begins with the entry at `skip` and takes as many as fit into `max_bytes` of JSON text, but at least one if there is
+/// one, and at most 10,000. Returns the body and how many entries are in it.
+///
+/// # Errors
+/// As [`write_event`](crate::write_event).
+pub fn write_push(request: &PushRequest, skip: usize, max_bytes: usize) -> Result<(String, usize)> {
+    let mut out = format!("{{\"synckit\":{PROTOCOL},\"node\":\"{}\"", request.node);
+    if let Some(log) = request.log {
+        append(&mut out, format_args!(",\"log\":\"{log}\""));
+    }
+    if let Some(from) = request.from {
+        append(&mut out, format_args!(",\"from\":\"{from}\""));
+    }
+    key(&mut out, "events");
+    let rest = request.entries.get(skip..).unwrap_or_default();
+    let written = write_events(&mut out, &rest[..rest.len().min(MAX_PAGE_EVENTS)], max_bytes)?;
+    out.push('}');
+    Ok((out, written))
+}
+
+/// Writes the body of a push to a stock hub: a bare array. Otherwise as [`write_push`].
+///
+/// # Errors
+/// As [`write_event`](crate::write_event).
+pub fn write_stock_push(entries: &[Offered], max_bytes: usize) -> Result<(String, usize)> {
+    let mut out = String::new();
+    let written = write_events(&mut out, &entries[..entries.len().min(MAX_PAGE_EVENTS)], max_bytes)?;
+    Ok((out, written))
+}
+
+/// Who pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The node that pushes.
+    pub node: NodeId,
+    /// The log that the entries are meant for.
+    pub log: Option<LogId>,
+    /// The log that they come from.
+    pub from: Option<LogId>,
+}
+
+/// A push.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PushBody {
+    /// The node of this kit that pushes; none for a stock client.
+    pub caller: Option<Caller>,
+    /// What it pushes.
+    pub elements: Vec<Element>,
+}
+
+/// Reads the body of a push with at most `max_events` events: the object of [`write_push`], or a stock client's array.
+///
+/// # Errors
+/// [`ErrorKind::TooLarge`] if there are more events; [`ErrorKind::Invalid`] with the place if it is not such a body.
+pub fn read_push(body: &[u8], max_events: usize) -> Result<PushBody> {
+    let mut draft = Draft {
+        elements: Elements::new(max_events),
+        kit: false,
+        node: None,
+        log: None,
+        from: None,
+        misplaced: None,
+    };
+    fill(body, &mut draft).map_err(|e| unreadable(ErrorKind::Invalid, "push", &draft.elements, e))?;
+    if let Some(found) = draft.misplaced {
+        return Err(Error::invalid("push", format!("expected an array of events, found {found}")));
+    }
+    let caller = if draft.kit {
+        let node = id(draft.node, "node")?.ok_or_else(|| Error::invalid("push", "the node is missing"))?;
+        Some(Caller { node, log: id(draft.log, "log")?, from: id(draft.from, "from")? })
+    } else {
+        None
+    };
+    Ok(PushBody { caller, elements: draft.elements.read })
+}
+
+fn id<T: serde::de::DeserializeOwned>(raw: Option<&RawValue>, name: &str) -> Result<Option<T>> {
+    raw.map(|raw| serde_json::from_str(raw.get()))
+        .transpose()
+        .map_err(|e| Error::invalid("push", format!("{name} cannot be read: {e}")))
+}
+
+struct Draft<'de> {
+    elements: Elements,
+    kit: bool,
+    node: Option<&'de RawValue>,
+    log: Option<&'de RawValue>,
+    from: Option<&'de RawValue>,
+    misplaced: Option<&'static str>,
+}
+
+impl<'de> Fields<'de> for Draft<'de> {
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        self.kit = true;
+        match name {
+            "node" => raw(&mut self.node, map),
+            "log" => raw(&mut self.log, map),
+            "from" => raw(&mut self.from, map),
+            "events" => map.next_value_seed(ElementsOf(&mut self.elements)),
+            _ => skip(map),
+        }
+    }
+
+    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        self.elements.fill(seq)
+    }
+
+    fn misplaced(&mut self, found: &'static str) {
+        self.misplaced = Some(found);
+    }
+}
+
+/// Writes what became of a push:
+/// `{"status","results":[{"id","status":"accepted|duplicate|waiting|refused|stale","position"?,"code"?,"reason"?}],"log","head"}`,
+/// the results in the order of the request.
+#[must_use]
+pub fn write_push_reply(status: &str, results: &[(String, Outcome)], log: LogId, head: Mark) -> String {
+    let mut out = String::from("{\"status\":");
+    string(&mut out, status);
+    key(&mut out, "results");
+    out.push('[');
+    for (i, (id, outcome)) in results.iter().enumerate() {
+        out.push_str(if i > 0 { ",{\"id\":" } else { "{\"id\":" });
+        string(&mut out, id);
+        write_outcome(&mut out, outcome);
+        out.push('}');
+    }
+    out.push(']');
+    key(&mut out, "log");
+    append(&mut out, format_args!("\"{log}\""));
+    key(&mut out, "head");
+    mark(&mut out, &head);
+    out.push('}');
+    out
+}
+
+fn write_outcome(out: &mut String, outcome: &Outcome) {
+    let status = match outcome {
+        Outcome::Accepted { .. } => "accepted",
+        Outcome::Duplicate => "duplicate",
+        Outcome::Refused(refusal) if refusal.code == RefusalCode::WaitingForParent => "waiting",
+        Outcome::Stale => "stale",
+        _ => "refused",
+    };
+    append(out, format_args!(",\"status\":\"{status}\""));
+    match outcome {
+        Outcome::Accepted { position } => append(out, format_args!(",\"position\":{position}")),
+        Outcome::Refused(refusal) => {
+            append(out, format_args!(",\"code\":\"{}\",\"reason\":", refusal.code.as_str()));
+            string(out, &refusal.detail);
+        }
+        _ => {}
+    }
+}
+
+/// What a peer answered to a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PushAnswer {
+    /// A stock hub says that it took the batch, and nothing of its events.
+    Stock,
+    /// A node of this kit says what became of each event.
+    Kit {
+        /// The peer's log.
+        log: LogId,
+        /// Where it ends now.
+        head: Mark,
+        /// For each event, in the order of the request, its id and what became of it.
+        results: Vec<(String, Outcome)>,
+    },
+}
+
+/// Reads the answer to a push.
+///
+/// # Errors
+/// [`ErrorKind::Protocol`] if it is neither of the two.
+pub fn read_push_reply(body: &[u8]) -> Result<PushAnswer> {
+    #[derive(Deserialize)]
+    struct Shape<'a> {
+        #[serde(borrow)]
+        status: Cow<'a, str>,
+        #[serde(borrow)]
+        results: Option<Vec<ResultShape<'a>>>,
+        log: Option<LogId>,
+        head: Option<Mark>,
+    }
+    let wrong = |why: &str| Error::new(ErrorKind::Protocol, "push", format!("the answer to a push {why}"));
+    let shape: Shape<'_> =
+        serde_json::from_slice(body).map_err(|e| wrong("cannot be read").with_source(e))?;
+    match (shape.results, shape.log, shape.head) {
+        (Some(results), Some(log), Some(head)) => {
+            let results = results.into_iter().map(ResultShape::read).collect();
+            Ok(PushAnswer::Kit { log, head, results })
+        }
+        (None, None, None) if shape.status == "ok" => Ok(PushAnswer::Stock),
+        _ => Err(wrong("is incomplete")),
+    }
+}
+
+#[derive(Deserialize)]
+struct ResultShape<'a> {
+    id: String,
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    #[serde(default)]
+    position: u64,
+    #[serde(borrow, default)]
+    code: Cow<'a, str>,
+    #[serde(default)]
+    reason: String,
+}
+
+impl ResultShape<'_> {
+    fn read(self) -> (String, Outcome) {
+        let outcome = match &*self.status {
+            "accepted" => Outcome::Accepted { position: self.position },
+            "duplicate" => Outcome::Duplicate,
+            "stale" => Outcome::Stale,
+            "waiting" => Outcome::Refused(Refusal::new(RefusalCode::WaitingForParent, self.reason)),
+            _ => Outcome::Refused(Refusal::new(RefusalCode::parse(&self.code), self.reason)),
+        };
+        (self.id, outcome)
+    }
+}
