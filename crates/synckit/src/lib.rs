@@ -1,1 +1,35 @@
-//! 
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod backends;
+
+pub use backends::{Backends, CreateOptions, masked};
+pub use synckit_core as core;
+pub use synckit_core::{
+    AggregateId, ConflictId, CursorMode, Environment, Error, ErrorKind, Event, EventId, EventStore, EventType, Filter,
+    Hub, LogCursor, LogId, Mark, Metadata, NodeId, Payload, Result, Timestamp, Transport, Version, VertexId,
+};
+pub use synckit_node as node;
+pub use synckit_node::{Config, SyncNode, SyncNodeBuilder, SyncReport};
+pub use synckit_resolve as resolve;
+#[cfg(feature = "store-mem")]
+pub use synckit_store_mem as store_mem;
+#[cfg(feature = "store-sqlite")]
+pub use synckit_store_sqlite as store_sqlite;
+#[cfg(feature = "transport-http")]
+pub use synckit_transport_http as transport_http;
+#[cfg(feature = "transport-mem")]
+pub use synckit_transport_mem as transport_mem;
+
+/// What most programs need.
+pub mod prelude {
+    pub use synckit_core::{
+        AggregateId, CursorMode, Error, ErrorKind, Event, EventId, EventStore, EventType, Filter, Metadata, Payload,
+        Result, Transport,
+    };
+    pub use synckit_node::{Config, RetryPolicy, SyncNode, SyncReport};
+    pub use synckit_resolve::{Conflict, ConflictResolver, Reads, Resolution, ResolveError};
+
+    pub use crate::{Backends, CreateOptions};
+}

@@ -28,7 +28,8 @@ pub(crate) fn for_each_seed(default: u64, history: impl Fn(u64)) {
     for seed in seeds {
         if let Err(cause) = catch_unwind(AssertUnwindSafe(|| history(seed))) {
             let text = cause.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| cause.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
+            let text =
+                text.or_else(|| cause.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default();
             panic!("seed {seed} (replay with SYNCKIT_SEED={seed}): {text}");
         }
     }

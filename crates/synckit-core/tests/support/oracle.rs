@@ -92,8 +92,14 @@ impl Oracle {
         self.points.insert(id, Point { parents, key, decision, facts, past, view, verdicts });
     }
 
-    fn decided(&self, d: &Decision, parents: &Set, key: &CanonicalKey) -> (Set, BTreeMap<String, (bool, CanonicalKey)>) {
-        let mut view: Set = d.adopts.iter().flat_map(|a| self.points[a.as_str()].view.iter().cloned()).collect();
+    fn decided(
+        &self,
+        d: &Decision,
+        parents: &Set,
+        key: &CanonicalKey,
+    ) -> (Set, BTreeMap<String, (bool, CanonicalKey)>) {
+        let mut view: Set =
+            d.adopts.iter().flat_map(|a| self.points[a.as_str()].view.iter().cloned()).collect();
         view.extend(d.merged.iter().map(|m| m.id.to_string()));
         let named = |ids: &[EventId]| -> Set { ids.iter().map(ToString::to_string).collect() };
         let (hidden, restored) = (named(&d.hidden), named(&d.restored));

@@ -106,8 +106,10 @@ impl Replica {
             }
         }
         for counter in &lookup.own_counters {
-            let entry = self.log.iter().find(|e| e.stamp.origin == self.node.node && e.stamp.counter == *counter);
-            let stamp = || self.known_stamps.iter().find(|s| s.origin == self.node.node && s.counter == *counter);
+            let entry =
+                self.log.iter().find(|e| e.stamp.origin == self.node.node && e.stamp.counter == *counter);
+            let stamp =
+                || self.known_stamps.iter().find(|s| s.origin == self.node.node && s.counter == *counter);
             if let Some(id) = entry.map(|e| &e.event.id).or_else(|| stamp().map(|s| &s.id)) {
                 known.own.insert(*counter, id.clone());
             }
@@ -171,7 +173,12 @@ impl Replica {
         for new in changes.heads {
             let conflict = conflicting(&new.heads).map(|active| conflict_id(&new.aggregate, &active));
             assert_eq!(new.conflict, conflict, "the conflict is not that of the heads");
-            assert_eq!(new.heads, self.graph(&new.aggregate).heads(), "the heads of {} went wrong", new.aggregate);
+            assert_eq!(
+                new.heads,
+                self.graph(&new.aggregate).heads(),
+                "the heads of {} went wrong",
+                new.aggregate
+            );
             self.heads.insert(new.aggregate, new.heads);
         }
     }
@@ -222,7 +229,11 @@ impl Replica {
     pub(crate) fn check_heads(&self) {
         for aggregate in self.aggregates() {
             let kept = self.heads.get(&aggregate).cloned().unwrap_or_default();
-            assert_eq!(kept, self.graph(&aggregate).heads(), "the heads of {aggregate} are not those of its set");
+            assert_eq!(
+                kept,
+                self.graph(&aggregate).heads(),
+                "the heads of {aggregate} are not those of its set"
+            );
         }
     }
 

@@ -95,11 +95,11 @@ impl<'a> Run<'a> {
         let at_address = known.iter().find(|c| c.address == address);
         let mut greeting = start::greeting(at_address, vector);
         let mut peer = self.request(|| transport.greet(greeting.clone())).await?;
-        if greeting.log.is_none_or(|log| log != peer.log) {
-            if let Some(met) = known.iter().find(|c| c.log == peer.log) {
-                greeting = start::greeting(Some(met), vector);
-                peer = self.request(|| transport.greet(greeting.clone())).await?;
-            }
+        if greeting.log.is_none_or(|log| log != peer.log)
+            && let Some(met) = known.iter().find(|c| c.log == peer.log)
+        {
+            greeting = start::greeting(Some(met), vector);
+            peer = self.request(|| transport.greet(greeting.clone())).await?;
         }
         let head = store.head().await?;
         let Start { checkpoint, forget, over } = plan_start(&known, &peer, &address, filter, head.position);

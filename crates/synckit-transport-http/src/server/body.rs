@@ -1,7 +1,7 @@
 //! Request bodies, limited before anything is read out of them.
 
 use axum::{
-    body::{Body, BodyDataStream},
+    body::BodyDataStream,
     extract::Request,
     http::{
         HeaderMap,
@@ -9,7 +9,7 @@ use axum::{
     },
 };
 use futures_util::StreamExt as _;
-use synckit_core::{ErrorKind, Result};
+use synckit_core::Result;
 use synckit_wire::gzip;
 
 use super::{Failure, Shared};

@@ -1,13 +1,10 @@
-//! Random histories of nodes that append, pull from each other, decide and undo: all of them come to one result, soon,
-//! and it is the one that plain sets give.
-
-mod support;
+//! Nodes that append, pull from each other, decide and undo.
 
 use std::collections::BTreeSet;
 
-use support::{Oracle, Replica, Rng, event, for_each_seed, offered};
+use super::support::{Replica, Rng, event, offered};
 use synckit_core::{
-    AggregateId, CanonicalKey, EventId, Payload, Timestamp, VertexId,
+    AggregateId, EventId, Timestamp, VertexId,
     decision::{Decision, MergedEvent},
     graph::{AggregateGraph, ConflictOutline},
     plan::Surroundings,
@@ -16,7 +13,7 @@ use synckit_core::{
 
 /// How machines decide in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Machine {
+pub(crate) enum Machine {
     LastWriteWins,
     Union,
     Random,
@@ -32,22 +29,22 @@ enum Topology {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Schedule {
+pub(crate) enum Schedule {
     InTurn,
     Lockstep,
     Staggered,
 }
 
-struct World {
-    rng: Rng,
-    nodes: Vec<Replica>,
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) nodes: Vec<Replica>,
     links: Vec<(usize, usize)>,
     cursors: Vec<Vec<usize>>,
-    aggregates: Vec<AggregateId>,
-    machine: Machine,
+    pub(crate) aggregates: Vec<AggregateId>,
+    pub(crate) machine: Machine,
     clock: u64,
-    persons: bool,
-    undos: bool,
+    pub(crate) persons: bool,
+    pub(crate) undos: bool,
 }
 
 /// The links over which node i pulls from node j.
@@ -64,7 +61,7 @@ fn links(topology: Topology, n: usize) -> Vec<(usize, usize)> {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let n = rng.between(2, 6);
         let topology = *rng.pick(&[
@@ -74,18 +71,16 @@ impl World {
             Topology::OneWayRing,
             Topology::Mesh,
         ]);
-        let machine = *rng.pick(&[
-            Machine::LastWriteWins,
-            Machine::LastWriteWins,
-            Machine::Random,
-            Machine::Union,
-        ]);
+        let machine =
+            *rng.pick(&[Machine::LastWriteWins, Machine::LastWriteWins, Machine::Random, Machine::Union]);
         let aggregates = *rng.pick(&[1, 1, 2, 3]);
         Self {
             nodes: (0..n).map(|_| Replica::new(rng.wide(), rng.wide())).collect(),
             links: links(topology, n),
             cursors: vec![vec![0; n]; n],
-            aggregates: (0..aggregates).map(|a| AggregateId::new(format!("aggregate-{a}")).unwrap()).collect(),
+            aggregates: (0..aggregates)
+                .map(|a| AggregateId::new(format!("aggregate-{a}")).unwrap())
+                .collect(),
             machine,
             clock: 1_000,
             persons: rng.percent(50),
@@ -169,7 +164,14 @@ impl World {
     }
 
     /// A decision of node `n`, by a person or by the machine, if there is something to decide for it.
-    fn decide(&mut self, n: usize, aggregate: &AggregateId, skew: i64, by_person: bool, anywhere: bool) -> bool {
+    fn decide(
+        &mut self,
+        n: usize,
+        aggregate: &AggregateId,
+        skew: i64,
+        by_person: bool,
+        anywhere: bool,
+    ) -> bool {
         let graph = self.nodes[n].graph(aggregate);
         let Some(conflict) = graph.conflict() else { return false };
         if !by_person && !anywhere && !conflict.origins.contains(&self.nodes[n].node.node) {
@@ -241,8 +243,12 @@ impl World {
 
     fn undo(&mut self, n: usize, aggregate: &AggregateId) {
         let graph = self.nodes[n].graph(aggregate);
-        let decisions: Vec<VertexId> =
-            graph.vertices().iter().map(|v| v.id.clone()).filter(|id| graph.decision_at(id).is_some()).collect();
+        let decisions: Vec<VertexId> = graph
+            .vertices()
+            .iter()
+            .map(|v| v.id.clone())
+            .filter(|id| graph.decision_at(id).is_some())
+            .collect();
         if decisions.is_empty() {
             return;
         }
@@ -254,12 +260,16 @@ impl World {
         self.draft(n, aggregate, decision, parents.clone(), false, 0);
         let after = self.nodes[n].graph(aggregate);
         let undo = VertexId::from(&self.nodes[n].log.last().unwrap().event.id);
-        assert!(self.nodes[n].heads[aggregate].iter().any(|h| h.vertex == undo), "an undo is a head: {undo} of {vertex} on {parents:?}, {:#?}", after.vertices());
+        assert!(
+            self.nodes[n].heads[aggregate].iter().any(|h| h.vertex == undo),
+            "an undo is a head: {undo} of {vertex} on {parents:?}, {:#?}",
+            after.vertices()
+        );
         let view: BTreeSet<EventId> = after.view_at(&undo).iter().map(|e| e.id().clone()).collect();
         assert_eq!(view, wanted, "an undo gives back what was taken out, and takes out what was brought in");
     }
 
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.clock += 1;
         let n = self.rng.below(self.nodes.len());
         let skew = *self.rng.pick(&[0, 0, 0, -5, 5]);
@@ -288,7 +298,7 @@ impl World {
     }
 
     /// Nodes pull and decide until nothing happens any more.
-    fn heal(&mut self, schedule: Schedule) {
+    pub(crate) fn heal(&mut self, schedule: Schedule) {
         let mut quiet = 0;
         let mut older: Option<Vec<usize>> = None;
         for _ in 0..30 {
@@ -328,100 +338,10 @@ impl World {
         }
         panic!("deciding goes on and on");
     }
-
-    fn check(&self) {
-        let ids = |n: &Replica| n.counting.keys().cloned().collect::<Vec<_>>();
-        for node in &self.nodes {
-            node.check_heads();
-            assert_eq!(ids(node), ids(&self.nodes[0]), "an event did not reach a node");
-        }
-        for aggregate in &self.aggregates {
-            let graphs: Vec<AggregateGraph> = self.nodes.iter().map(|n| n.graph(aggregate)).collect();
-            for graph in &graphs[1..] {
-                assert_eq!(graph.view(), graphs[0].view(), "the views differ");
-                assert_eq!(graph.heads(), graphs[0].heads(), "the heads differ");
-                assert_eq!(graph.conflict(), graphs[0].conflict(), "the open conflicts differ");
-            }
-            let oracle = Oracle::of(&self.nodes[0], aggregate);
-            compare(&graphs[0], &oracle);
-            self.check_outcome(&graphs[0], &oracle);
-        }
-    }
-
-    fn check_outcome(&self, graph: &AggregateGraph, oracle: &Oracle) {
-        let active = oracle.active_heads();
-        assert!(active.len() < 2, "the conflict between {active:?} is left over");
-        let Some(head) = active.first() else { return };
-        let view: BTreeSet<String> = graph.view().iter().map(|e| e.id().to_string()).collect();
-        for (event, counts) in oracle.verdicts(head) {
-            assert_eq!(view.contains(&event), counts, "a machine overturned what a person said of {event}");
-        }
-        if self.machine != Machine::LastWriteWins || self.persons || self.undos {
-            return;
-        }
-        let domain = graph.vertices().iter().filter(|v| graph.decision_at(&v.id).is_none());
-        let Some(newest) = domain.max_by_key(|v| &v.key) else { return };
-        assert!(view.contains(newest.id.as_str()), "the newest write {} was superseded", newest.id);
-        let base = oracle.view_at(newest.id.as_str());
-        assert!(base.iter().all(|e| view.contains(e)), "the newest write stands on a superseded base");
-        let in_order = graph.view();
-        for pair in in_order.windows(2) {
-            let past = graph.past(&VertexId::from(pair[1].id()));
-            assert!(past.contains(&VertexId::from(pair[0].id())), "two concurrent writes count");
-        }
-    }
 }
 
-/// The graph says what plain sets say, at every vertex.
-fn compare(graph: &AggregateGraph, oracle: &Oracle) {
-    let heads = graph.heads();
-    let all: BTreeSet<String> = heads.iter().map(|h| h.vertex.to_string()).collect();
-    assert_eq!(all, oracle.heads(), "heads");
-    let active: BTreeSet<String> =
-        heads.iter().filter(|h| h.is_unsettled()).map(|h| h.vertex.to_string()).collect();
-    assert_eq!(active, oracle.active_heads(), "unsettled heads");
-    for head in &heads {
-        let newest: Option<CanonicalKey> = oracle.newest_of(head.vertex.as_str());
-        assert_eq!(head.newest, newest, "the newest event of {}", head.vertex);
-    }
-    let listed = |view: Vec<synckit_core::graph::ViewEvent>| -> Vec<String> {
-        view.iter().map(|e| e.id().to_string()).collect()
-    };
-    assert_eq!(listed(graph.view()), oracle.view(), "the view");
-    for id in oracle.ids() {
-        let vertex = VertexId::new(id).unwrap();
-        assert_eq!(listed(graph.view_at(&vertex)), oracle.view_at(id), "the view at {id}");
-        let past: BTreeSet<String> = graph.past(&vertex).iter().map(ToString::to_string).collect();
-        assert_eq!(past, *oracle.past(id), "the past of {id}");
-    }
-}
-
-fn merged(id: &str) -> MergedEvent {
+pub(crate) fn merged(id: &str) -> MergedEvent {
     let event = event(id, "any", "merged");
     let data = serde_json::value::RawValue::from_string(event.data.as_json().unwrap().to_owned()).unwrap();
     MergedEvent { id: event.id, event_type: event.event_type, data, metadata: None }
-}
-
-#[test]
-fn all_nodes_come_to_one_result() {
-    for_each_seed(250, |seed| {
-        let mut world = World::new(seed);
-        for _ in 0..world.rng.between(10, 70) {
-            world.step();
-        }
-        for n in 0..world.nodes.len() {
-            for aggregate in &world.aggregates {
-                compare(&world.nodes[n].graph(aggregate), &Oracle::of(&world.nodes[n], aggregate));
-            }
-        }
-        let schedule = *world.rng.pick(&[Schedule::InTurn, Schedule::Lockstep, Schedule::Staggered]);
-        world.heal(schedule);
-        world.check();
-    });
-}
-
-#[test]
-fn merged_data_is_what_the_decision_says() {
-    let data = merged("m").to_event(&AggregateId::new("a").unwrap()).unwrap().data;
-    assert_eq!(data, Payload::json_text("\"merged\"").unwrap());
 }

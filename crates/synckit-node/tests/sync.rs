@@ -1,0 +1,242 @@
+//! Nodes, hubs and what happens between them, on stores in memory.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use synckit_core::{
+    Clock, CursorMode, Environment, Event, EventStore, Hub, SystemEntropy, Timestamp,
+    store::{Notice, RefusalCode},
+};
+use synckit_node::{DecideScope, ResolverKind, SyncNode};
+use synckit_store_mem::MemStore;
+
+#[derive(Debug, Default)]
+struct TestClock(AtomicU64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_000_000_000_000 + self.0.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+fn environment(clock: &Arc<TestClock>) -> Environment {
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
+    Environment { clock, entropy: Arc::new(SystemEntropy) }
+}
+
+fn store(mode: CursorMode) -> MemStore {
+    MemStore::builder().mode(mode).build()
+}
+
+fn node(store: &MemStore, hub: &MemStore) -> SyncNode {
+    SyncNode::builder(Arc::new(store.clone())).transport(hub_of(hub)).batch_size(3).build().unwrap()
+}
+
+fn hub_of(hub: &MemStore) -> Arc<Hub> {
+    Arc::new(Hub::new(Arc::new(hub.clone())))
+}
+
+fn event(aggregate: &str, n: usize) -> Event {
+    Event::new("t", aggregate, &n).unwrap()
+}
+
+async fn digests(nodes: &[&SyncNode]) -> Vec<synckit_node::Digest> {
+    let mut all = Vec::new();
+    for node in nodes {
+        all.push(node.digest().await.unwrap());
+    }
+    all
+}
+
+async fn agree(nodes: &[&SyncNode]) -> synckit_node::Digest {
+    let all = digests(nodes).await;
+    for other in &all[1..] {
+        assert_eq!(all[0], *other);
+    }
+    all[0].clone()
+}
+
+async fn rounds(nodes: &[&SyncNode], n: usize) {
+    for _ in 0..n {
+        for node in nodes {
+            node.sync().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn three_replicas_disagree_offline_and_agree_in_the_end() {
+    for mode in [CursorMode::Integer, CursorMode::Vector] {
+        for resolver in [ResolverKind::LastWriteWins, ResolverKind::FirstWriteWins, ResolverKind::AdditiveMerge] {
+            let hub = store(mode);
+            let stores = [store(mode), store(mode), store(mode)];
+            let nodes: Vec<SyncNode> = stores
+                .iter()
+                .map(|s| {
+                    let builder = SyncNode::builder(Arc::new(s.clone())).transport(hub_of(&hub));
+                    builder.batch_size(4).resolver_kind(resolver).build().unwrap()
+                })
+                .collect();
+            for (i, node) in nodes.iter().enumerate() {
+                for n in 0..10 {
+                    node.append(vec![event(&format!("a{}", n % 4), i * 100 + n)]).await.unwrap();
+                }
+            }
+            let nodes: Vec<&SyncNode> = nodes.iter().collect();
+            rounds(&nodes, 3).await;
+            let local_hub = SyncNode::builder(Arc::new(hub.clone())).decide(DecideScope::Nothing).build().unwrap();
+            let mut all = nodes.clone();
+            all.push(&local_hub);
+            let digest = agree(&all).await;
+            assert!(digest.events >= 30);
+            assert_eq!(hub.count_conflicts().await.unwrap(), 0, "{mode} {resolver:?}");
+            let quiet = nodes[0].sync().await.unwrap();
+            assert_eq!((quiet.pushed, quiet.pulled, quiet.duplicates), (0, 0, 0), "{mode} {resolver:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_push_is_not_pulled_back() {
+    let (hub, a) = (store(CursorMode::Integer), store(CursorMode::Integer));
+    let a = node(&a, &hub);
+    a.append((0..10).map(|n| event("x", n)).collect()).await.unwrap();
+    assert_eq!(a.sync().await.unwrap().pushed, 10);
+    let again = a.sync().await.unwrap();
+    assert_eq!((again.pushed, again.pulled, again.duplicates), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_wiped_hub_is_healed() {
+    for mode in [CursorMode::Integer, CursorMode::Vector] {
+        let (a, b, hub) = (store(mode), store(mode), store(mode));
+        let network = synckit_transport_mem::MemNetwork::new();
+        network.expose("hub", Arc::new(hub));
+        let make = |s: &MemStore| {
+            let transport = Arc::new(network.connect("hub").unwrap());
+            SyncNode::builder(Arc::new(s.clone())).transport(transport).batch_size(3).build().unwrap()
+        };
+        let (a, b) = (make(&a), make(&b));
+        a.append((0..7).map(|n| event("x", n)).collect()).await.unwrap();
+        b.append((0..7).map(|n| event("y", n)).collect()).await.unwrap();
+        rounds(&[&a, &b], 2).await;
+        let fresh = store(mode);
+        network.expose("hub", Arc::new(fresh.clone()));
+        // Only one of them meets the new hub: what it had from the other goes back, too.
+        let report = a.sync().await.unwrap();
+        assert!(report.started_over);
+        assert_eq!(report.pushed, 14);
+        b.sync().await.unwrap();
+        agree(&[&a, &b, &SyncNode::builder(Arc::new(fresh)).build().unwrap()]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_restored_hub_that_grew_by_itself_is_healed() {
+    for mode in [CursorMode::Integer, CursorMode::Vector] {
+        let (a, b, hub) = (store(mode), store(mode), store(mode));
+        let network = synckit_transport_mem::MemNetwork::new();
+        network.expose("hub", Arc::new(hub.clone()));
+        let make = |s: &MemStore| {
+            let transport = Arc::new(network.connect("hub").unwrap());
+            SyncNode::builder(Arc::new(s.clone())).transport(transport).batch_size(3).build().unwrap()
+        };
+        let (a, b) = (make(&a), make(&b));
+        a.append((0..5).map(|n| event("x", n)).collect()).await.unwrap();
+        rounds(&[&a, &b], 1).await;
+        let old = hub.duplicate();
+        b.append((5..12).map(|n| event("x", n)).collect()).await.unwrap();
+        rounds(&[&b, &a], 1).await;
+        let grown = SyncNode::builder(Arc::new(old.clone())).build().unwrap();
+        grown.append((20..40).map(|n| event("z", n)).collect()).await.unwrap();
+        network.expose("hub", Arc::new(old));
+        rounds(&[&a, &b, &a], 2).await;
+        assert_eq!(agree(&[&a, &b, &grown]).await.events, 32, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn a_restored_replica_forks_and_both_events_are_kept() {
+    for mode in [CursorMode::Integer, CursorMode::Vector] {
+        let (a, b, hub) = (store(mode), store(mode), store(mode));
+        node(&a, &hub).append(vec![event("x", 1)]).await.unwrap();
+        node(&a, &hub).sync().await.unwrap();
+        let old = a.duplicate();
+        node(&a, &hub).append(vec![event("x", 2)]).await.unwrap();
+        node(&a, &hub).sync().await.unwrap();
+        let before = old.identity().node;
+        let restored = node(&old, &hub);
+        restored.append(vec![event("x", 3)]).await.unwrap();
+        let report = restored.sync().await.unwrap();
+        let forked = report.notices.iter().any(|n| matches!(n, Notice::ForkedOrigin { former, held: Some(_), .. } if *former == before));
+        assert!(forked, "{mode}: {report:?}");
+        assert_ne!(old.identity().node, before);
+        let (a, b) = (node(&a, &hub), node(&b, &hub));
+        rounds(&[&a, &b, &restored], 3).await;
+        assert!(agree(&[&a, &b, &restored]).await.events >= 3);
+    }
+}
+
+#[tokio::test]
+async fn the_same_file_imported_twice_is_one_set_of_events() {
+    for mode in [CursorMode::Integer, CursorMode::Vector] {
+        let (a, b, hub) = (store(mode), store(mode), store(mode));
+        let events: Vec<Event> = (0..20).map(|n| event(&format!("a{}", n % 3), n)).collect();
+        let (a, b) = (node(&a, &hub), node(&b, &hub));
+        b.append(events.clone()).await.unwrap();
+        a.append(events).await.unwrap();
+        rounds(&[&a, &b], 3).await;
+        assert_eq!(agree(&[&a, &b]).await.events, 20);
+        assert_eq!(a.status().await.unwrap().conflicts, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_in_the_future_is_refused_until_it_is_set_right() {
+    let clock = Arc::new(TestClock::default());
+    let a = MemStore::builder().environment(environment(&clock)).build();
+    let hub = MemStore::builder().environment(environment(&Arc::default())).build();
+    let a = node(&a, &hub);
+    let year = 365 * 24 * 3_600 * 1_000_000;
+    clock.0.fetch_add(year, Ordering::SeqCst);
+    a.append(vec![event("x", 1), event("x", 2), event("y", 1)]).await.unwrap();
+    let report = a.sync().await.unwrap();
+    assert_eq!(report.refused.len(), 3, "{:?}", report.refused);
+    assert!(report.refused.iter().any(|r| r.code == RefusalCode::ClockSkew));
+    assert_eq!(hub.head().await.unwrap().position, 0);
+    clock.0.fetch_sub(year, Ordering::SeqCst);
+    a.sync().await.unwrap();
+    a.sync().await.unwrap();
+    assert!(a.refused().await.unwrap().is_empty(), "{:?}", a.refused().await.unwrap());
+    agree(&[&a, &SyncNode::builder(Arc::new(hub)).build().unwrap()]).await;
+}
+
+#[tokio::test]
+async fn a_review_is_answered_from_another_node_and_undone() {
+    let (a, b, hub) = (store(CursorMode::Integer), store(CursorMode::Vector), store(CursorMode::Integer));
+    let manual = |s: &MemStore| {
+        let builder = SyncNode::builder(Arc::new(s.clone())).transport(hub_of(&hub));
+        builder.resolver_kind(ResolverKind::ManualReview).build().unwrap()
+    };
+    let (a, b) = (manual(&a), manual(&b));
+    let (first, second) = (event("x", 1), event("x", 2));
+    a.append(vec![first.clone()]).await.unwrap();
+    b.append(vec![second.clone()]).await.unwrap();
+    rounds(&[&a, &b], 2).await;
+    let open = a.conflicts(None, 10).await.unwrap();
+    assert_eq!((open.len(), open[0].in_review), (1, true));
+    let before = agree(&[&a, &b]).await.view;
+    b.resolve_conflict(&open[0].id, std::slice::from_ref(&first.id), Some("ada"), Some("seen it")).await.unwrap();
+    rounds(&[&b, &a], 2).await;
+    let after = agree(&[&a, &b]).await.view;
+    assert_ne!(before, after);
+    assert_eq!(a.status().await.unwrap().conflicts, 0);
+    a.undo(&open[0].id, Some("bob"), None).await.unwrap();
+    rounds(&[&a, &b], 2).await;
+    assert_eq!(agree(&[&a, &b]).await.view, before);
+    a.undo(&open[0].id, Some("bob"), None).await.unwrap();
+    rounds(&[&a, &b], 2).await;
+    assert_eq!(agree(&[&a, &b]).await.view, after);
+}

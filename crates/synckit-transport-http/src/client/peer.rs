@@ -1,0 +1,75 @@
+//! Talking to a hub of this kit.
+
+use synckit_core::{
+    Error, ErrorKind, EventId, Result,
+    limits::MAX_PAGE_EVENTS,
+    store::{Offered, Outcome},
+    transport::{PullPage, PullRequest, PushReply, PushRequest},
+};
+use synckit_wire::{Element, PushAnswer, read_page, read_push_reply, write_pull, write_push};
+
+use super::exchange::Exchange;
+use crate::offload::offload;
+
+pub(super) async fn pull(exchange: &Exchange, request: PullRequest) -> Result<PullPage> {
+    let body = exchange.post("pull", "pull-cursor", write_pull(&request)?).await?;
+    let max = if request.limit == 0 { MAX_PAGE_EVENTS } else { request.limit.min(MAX_PAGE_EVENTS) };
+    let answer = offload(body.len(), "pull", move || read_page(&body, max)).await?;
+    let (Some(log), Some(next), Some(head), Some(has_more)) =
+        (answer.log, answer.next, answer.head, answer.has_more)
+    else {
+        return Err(protocol("pull", "the page does not say how far it reaches"));
+    };
+    if let Some(expected) = request.log.filter(|expected| *expected != log) {
+        return Err(Error::new(
+            ErrorKind::LogChanged,
+            "pull",
+            format!("the page is of the log {log}, not of {expected}"),
+        ));
+    }
+    if next.position < request.after.position || (has_more && next.position == request.after.position) {
+        return Err(protocol("pull", "the page does not reach further than the one before"));
+    }
+    let entries = answer.elements.into_iter().map(stamped).collect::<Result<_>>()?;
+    Ok(PullPage { log, entries, next, head, has_more })
+}
+
+fn stamped(element: Element) -> Result<Offered> {
+    match element {
+        Ok(offered) if offered.stamp.is_some() => Ok(offered),
+        Ok(offered) => Err(protocol("pull", format!("{} has no stamp", offered.event.id))),
+        Err(unfit) => {
+            Err(protocol("pull", format!("element {} cannot be an event: {}", unfit.index, unfit.refusal)))
+        }
+    }
+}
+
+pub(super) async fn push(exchange: &Exchange, max_bytes: usize, request: PushRequest) -> Result<PushReply> {
+    let mut acks = Vec::with_capacity(request.entries.len());
+    loop {
+        let (body, sent) = write_push(&request, acks.len(), max_bytes)?;
+        let answer = exchange.post("push", "push", body).await?;
+        let PushAnswer::Kit { log, head, results } = read_push_reply(&answer)? else {
+            return Err(protocol("push", "the peer does not say what became of the events"));
+        };
+        let batch = &request.entries[acks.len()..acks.len() + sent];
+        acks.extend(matched(batch, results)?);
+        if acks.len() == request.entries.len() {
+            return Ok(PushReply { log, acks, head });
+        }
+    }
+}
+
+/// What became of each event of a batch, once it is sure that the answer is about them.
+fn matched(batch: &[Offered], results: Vec<(String, Outcome)>) -> Result<Vec<(EventId, Outcome)>> {
+    let alike = batch.len() == results.len()
+        && batch.iter().zip(&results).all(|(offered, (id, _))| offered.event.id.as_str() == id);
+    if !alike {
+        return Err(protocol("push", "the answer is about other events"));
+    }
+    Ok(batch.iter().zip(results).map(|(offered, (_, outcome))| (offered.event.id.clone(), outcome)).collect())
+}
+
+fn protocol(operation: &'static str, message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Protocol, operation, message)
+}

@@ -1,0 +1,185 @@
+//! Backends by URL, so that a deployment swaps them without recompiling.
+
+use std::sync::Arc;
+
+use synckit_core::{CursorMode, Environment, Error, EventStore, Result, Transport};
+use synckit_node::{Config, SyncNode};
+
+/// Opens stores and transports by their URLs. Which schemes it knows depends on the crate's features.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Backends {
+    /// Where time and randomness come from.
+    pub environment: Environment,
+    /// The network of `mem:` transports.
+    #[cfg(feature = "transport-mem")]
+    pub network: synckit_transport_mem::MemNetwork,
+}
+
+/// What a new store is to be.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CreateOptions {
+    /// The node's name for people.
+    pub label: String,
+    /// The node's mode.
+    pub mode: CursorMode,
+}
+
+impl CreateOptions {
+    /// Options for a node with this name.
+    #[must_use]
+    pub fn labelled(label: impl Into<String>) -> Self {
+        Self { label: label.into(), ..Self::default() }
+    }
+
+    /// The node's mode.
+    #[must_use]
+    pub const fn mode(mut self, mode: CursorMode) -> Self {
+        self.mode = mode;
+        self
+    }
+}
+
+impl Backends {
+    /// The backends of the features that are on.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The schemes of the stores that are known.
+    #[must_use]
+    pub fn store_schemes() -> Vec<&'static str> {
+        let mut schemes = Vec::new();
+        if cfg!(feature = "store-mem") {
+            schemes.push("mem:");
+        }
+        if cfg!(feature = "store-sqlite") {
+            schemes.push("sqlite:");
+        }
+        schemes
+    }
+
+    /// The schemes of the transports that are known.
+    #[must_use]
+    pub fn transport_schemes() -> Vec<&'static str> {
+        let mut schemes = Vec::new();
+        if cfg!(feature = "transport-mem") {
+            schemes.push("mem:");
+        }
+        if cfg!(feature = "transport-http") {
+            schemes.push("http://");
+        }
+        if cfg!(all(feature = "transport-http", feature = "tls")) {
+            schemes.push("https://");
+        }
+        schemes
+    }
+
+    /// Opens the store that a URL names. It must exist.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](synckit_core::ErrorKind::Invalid) for a URL that makes no sense, with the known schemes if its
+    /// own is not one; [`ErrorKind::NotFound`](synckit_core::ErrorKind::NotFound) if there is no store; any error of the
+    /// backend.
+    pub async fn open_store(&self, url: &str) -> Result<Arc<dyn EventStore>> {
+        self.store(url, None).await
+    }
+
+    /// Opens the store that a URL names, and makes it first if there is none.
+    ///
+    /// # Errors
+    /// As [`open_store`](Self::open_store), and any error of making one.
+    pub async fn create_store(&self, url: &str, options: &CreateOptions) -> Result<Arc<dyn EventStore>> {
+        self.store(url, Some(options)).await
+    }
+
+    async fn store(&self, url: &str, create: Option<&CreateOptions>) -> Result<Arc<dyn EventStore>> {
+        #[cfg(feature = "store-sqlite")]
+        if url.starts_with("sqlite:") {
+            use synckit_store_sqlite::{SqliteConfig, SqliteStore};
+            let config = SqliteConfig::from_url(url)?.environment(self.environment.clone());
+            let in_memory = config.path().is_none();
+            let store = match create {
+                Some(options) => {
+                    SqliteStore::create(config.label(options.label.clone()).mode(options.mode)).await?
+                }
+                None if in_memory => SqliteStore::create(config).await?,
+                None => SqliteStore::open(config).await?,
+            };
+            return Ok(Arc::new(store));
+        }
+        #[cfg(feature = "store-mem")]
+        if url == "mem:" {
+            let options = create.cloned().unwrap_or_default();
+            let store = synckit_store_mem::MemStore::builder().environment(self.environment.clone());
+            return Ok(Arc::new(store.label(options.label).mode(options.mode).build()));
+        }
+        let _ = create;
+        Err(unknown("store", url, &Self::store_schemes()))
+    }
+
+    /// The way to the peer that a URL names. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](synckit_core::ErrorKind::Invalid) for a URL that makes no sense, with the known schemes if its
+    /// own is not one.
+    pub fn connect(&self, url: &str) -> Result<Arc<dyn Transport>> {
+        #[cfg(feature = "transport-http")]
+        if url.starts_with("http://") || url.starts_with("https://") {
+            return Ok(Arc::new(synckit_transport_http::HttpTransport::builder(url).build()?));
+        }
+        #[cfg(feature = "transport-mem")]
+        if let Some(name) = url.strip_prefix("mem:") {
+            return Ok(Arc::new(self.network.connect(name)?));
+        }
+        Err(unknown("transport", url, &Self::transport_schemes()))
+    }
+
+    /// The node that a config describes. Its store must exist.
+    ///
+    /// # Errors
+    /// As [`open_store`](Self::open_store), [`connect`](Self::connect), and building a node.
+    pub async fn open(&self, config: Config) -> Result<SyncNode> {
+        config.check()?;
+        let transport = config.transport.as_deref().map(|url| self.connect(url)).transpose()?;
+        let store = self.open_store(&config.store).await?;
+        let mut builder = SyncNode::builder(store).environment(self.environment.clone()).config(config);
+        if let Some(transport) = transport {
+            builder = builder.transport(transport);
+        }
+        builder.build()
+    }
+}
+
+fn unknown(what: &str, url: &str, known: &[&str]) -> Error {
+    Error::invalid(
+        "read URL",
+        format!("{:?} is not the URL of a {what}; known schemes are {}", masked(url), known.join(", ")),
+    )
+}
+
+/// A URL as it may be shown: without user names, passwords and tokens.
+#[must_use]
+pub fn masked(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let authority = authority.rsplit_once('@').map_or_else(|| authority.to_owned(), |(_, host)| format!("***@{host}"));
+    let path = path.split_once('?').map_or_else(|| path.to_owned(), |(path, _)| format!("{path}?***"));
+    format!("{scheme}://{authority}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn credentials_are_masked() {
+        assert_eq!(masked("https://u:p@h:1/sync?token=t"), "https://***@h:1/sync?***");
+        assert_eq!(masked("http://h/sync"), "http://h/sync");
+        assert_eq!(masked("http://u:p%40@h"), "http://***@h");
+        assert_eq!(masked("sqlite:a@b.db"), "sqlite:a@b.db");
+    }
+}
