@@ -90,9 +90,13 @@ impl World {
                 return moved;
             }
             let to = end.min(from + page);
-            let back = |e: &NewEntry| e.from == Some(checkpoint.log) && e.position > checkpoint.echo_floor;
+            let only_counting = self.kind.only_counting;
+            let left_out = |e: &NewEntry| {
+                let back = e.from == Some(checkpoint.log) && e.position > checkpoint.echo_floor;
+                back || (only_counting && e.superseded)
+            };
             let mut entries = node.log[from..to].to_vec();
-            entries.retain(|e| !back(e) && !(self.kind.only_counting && e.superseded));
+            entries.retain(|e| !left_out(e));
             let (more, answered) = self.offer(n, h, checkpoint, entries, Some(to as u64), faults);
             moved |= more;
             if !answered {
