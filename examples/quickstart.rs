@@ -116,7 +116,10 @@ async fn table(airports: &[Airport], hub: &Arc<dyn EventStore>) -> Outcome<()> {
     let hub = SyncNode::builder(Arc::clone(hub)).build()?;
     let (digest, status) = (hub.digest().await?, hub.status().await?);
     let view = digest.view.to_string();
-    println!("{:<7} {:>9} {:>7} {:>16} {:>8} {:>5}  {view:.16}", "hub", "", digest.events, "", "", status.conflicts);
+    println!(
+        "{:<7} {:>9} {:>7} {:>16} {:>8} {:>5}  {view:.16}",
+        "hub", "", digest.events, "", "", status.conflicts
+    );
     for airport in airports {
         if airport.node.digest().await? != digest {
             return Err(format!("{} differs from the hub", airport.name).into());
@@ -143,7 +146,10 @@ async fn history(node: &SyncNode, aircraft: &AggregateId) -> Outcome<()> {
             Some(_) => String::from("does not count"),
         };
         let time = event.metadata.get_str("time").unwrap_or_default();
-        println!("{:>5}  {:<20}  {:<18}  {:<32}  {fate}", item.entry.position, time, event.event_type, event.id);
+        println!(
+            "{:>5}  {:<20}  {:<18}  {:<32}  {fate}",
+            item.entry.position, time, event.event_type, event.id
+        );
         if event.event_type.is_reserved() {
             println!("       {}", event.data.as_json().unwrap_or_default());
         }

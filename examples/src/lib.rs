@@ -21,7 +21,9 @@ pub fn read_cloudevents(lines: impl BufRead) -> Result<Vec<Event>, Box<dyn Error
         let (id, event_type, subject, data) =
             (text(take("id")?)?, text(take("type")?)?, text(take("subject")?)?, take("data")?);
         events.push(
-            Event::new(event_type, subject, &data)?.with_id(id)?.with_metadata(Metadata::from_map(&attributes)?),
+            Event::new(event_type, subject, &data)?
+                .with_id(id)?
+                .with_metadata(Metadata::from_map(&attributes)?),
         );
     }
     Ok(events)

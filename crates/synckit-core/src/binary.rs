@@ -78,8 +78,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn text(&mut self) -> Result<&'a str> {
-        std::str::from_utf8(self.bytes()?)
-            .map_err(|e| Error::new(ErrorKind::Corrupt, "decode", "a stored text is not UTF-8").with_source(e))
+        std::str::from_utf8(self.bytes()?).map_err(|e| {
+            Error::new(ErrorKind::Corrupt, "decode", "a stored text is not UTF-8").with_source(e)
+        })
+    }
+
+    pub(crate) fn name<T: std::str::FromStr<Err = Error>>(&mut self) -> Result<T> {
+        self.text()?.parse().map_err(|e: Error| {
+            Error::new(ErrorKind::Corrupt, "decode", "a stored name is damaged").with_source(e)
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -105,7 +112,7 @@ pub fn decode_parents(bytes: &[u8]) -> Result<Vec<VertexId>> {
     let mut reader = Reader(bytes);
     let mut parents = Vec::new();
     while !reader.is_empty() {
-        parents.push(VertexId::new(reader.text()?)?);
+        parents.push(reader.name::<VertexId>()?);
     }
     Ok(parents)
 }
@@ -132,14 +139,16 @@ pub fn encode_offered(offered: &Offered) -> Vec<u8> {
 pub fn decode_offered(bytes: &[u8]) -> Result<Offered> {
     let mut r = Reader(bytes);
     let (id, event_type, aggregate_id) =
-        (EventId::new(r.text()?)?, EventType::new(r.text()?)?, AggregateId::new(r.text()?)?);
+        (r.name::<EventId>()?, r.name::<EventType>()?, r.name::<AggregateId>()?);
     let codec = r.text()?;
     let data = Payload::stored(Some(codec), r.bytes()?.to_vec());
     let metadata = Metadata::stored(r.text()?);
     let position = r.u64()?;
     let stub = match r.bytes()? {
         [] => None,
-        hash => Some(Hash::from_slice(hash)?),
+        hash => Some(Hash::from_slice(hash).map_err(|e| {
+            Error::new(ErrorKind::Corrupt, "decode", "a stored hash is damaged").with_source(e)
+        })?),
     };
     let stamp = if r.is_empty() {
         None

@@ -44,7 +44,8 @@ impl FromStr for LogCursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bad = || Error::invalid("read cursor", format!("not a cursor: {:?}", text.get(..80).unwrap_or(text)));
+        let shown: String = text.chars().take(80).collect();
+        let bad = || Error::invalid("read cursor", format!("not a cursor: {shown:?}"));
         if text.len() > MAX_CURSOR_BYTES {
             return Err(bad());
         }
@@ -52,10 +53,12 @@ impl FromStr for LogCursor {
         let (Some(log), Some(position), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(bad());
         };
-        Ok(Self {
-            log: log.parse().map_err(|_| bad())?,
-            mark: Mark { position: position.parse().map_err(|_| bad())?, hash: hash.parse().map_err(|_| bad())? },
-        })
+        let number: u64 = position.parse().map_err(|_| bad())?;
+        if number > MAX_COUNTER || number.to_string() != position {
+            return Err(bad());
+        }
+        let mark = Mark { position: number, hash: hash.parse().map_err(|_| bad())? };
+        Ok(Self { log: log.parse().map_err(|_| bad())?, mark })
     }
 }
 
@@ -143,7 +146,11 @@ mod hex128 {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-        u128::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
+        let text = String::deserialize(deserializer)?;
+        if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(D::Error::custom("not 32 lower-case hexadecimal digits"));
+        }
+        u128::from_str_radix(&text, 16).map_err(D::Error::custom)
     }
 }
 
@@ -166,12 +173,12 @@ impl VectorCursor {
             if progress.counter > MAX_COUNTER {
                 return invalid(format!("the counter of {node} is beyond {MAX_COUNTER}"));
             }
-            let mut last = 0;
+            let mut least = 1;
             for (from, to) in &progress.gaps {
-                if *from <= last || to < from || *to > progress.counter {
+                if *from < least || to < from || *to >= progress.counter {
                     return invalid(format!("the gaps of {node} are not ascending ranges below its counter"));
                 }
-                last = *to;
+                least = to.saturating_add(2);
             }
         }
         Ok(Self(origins))

@@ -162,7 +162,12 @@ impl Decision {
             self.merged
                 .iter()
                 .flat_map(|m| {
-                    [m.id.as_str(), m.event_type.as_str(), m.data.get(), m.metadata.as_ref().map_or("", |r| r.get())]
+                    [
+                        m.id.as_str(),
+                        m.event_type.as_str(),
+                        m.data.get(),
+                        m.metadata.as_ref().map_or("", |r| r.get()),
+                    ]
                 })
                 .collect(),
             false,
@@ -185,12 +190,16 @@ impl Decision {
     /// something else, or a machine's id is not the hash of its heads and outcome.
     pub fn read(event: &Event, parents: &[VertexId]) -> Result<Self> {
         let invalid = |what: &str| Error::invalid("read decision", format!("{}: {what}", event.id));
-        let decision: Self =
-            serde_json::from_slice(event.data.bytes()).map_err(|e| invalid("not a decision").with_source(e))?;
+        let decision: Self = serde_json::from_slice(event.data.bytes())
+            .map_err(|e| invalid("not a decision").with_source(e))?;
         if decision.adopts.is_empty() || !decision.adopts.iter().all(|a| parents.contains(a)) {
             return Err(invalid("it adopts a view that is not of its heads"));
         }
-        if decision.decision.as_ref().is_some_and(|id| *id != decision.machine_id(&event.aggregate_id, parents)) {
+        if decision
+            .decision
+            .as_ref()
+            .is_some_and(|id| *id != decision.machine_id(&event.aggregate_id, parents))
+        {
             return Err(invalid("its decision id does not belong to its heads and outcome"));
         }
         Ok(decision)

@@ -85,8 +85,9 @@ impl Payload {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if serde cannot write it as JSON.
     pub fn json(value: &(impl Serialize + ?Sized)) -> Result<Self> {
-        let bytes = serde_json::to_vec(value)
-            .map_err(|e| Error::invalid("encode data", "the value cannot be written as JSON").with_source(e))?;
+        let bytes = serde_json::to_vec(value).map_err(|e| {
+            Error::invalid("encode data", "the value cannot be written as JSON").with_source(e)
+        })?;
         Ok(Self { codec: json_codec(), bytes: bytes.into() })
     }
 
@@ -123,7 +124,10 @@ impl Payload {
             return Err(Error::invalid("read data", format!("not a codec name: {codec:?}")));
         }
         if codec == JSON {
-            return Err(Error::invalid("read data", "data of the codec json goes through the JSON constructors"));
+            return Err(Error::invalid(
+                "read data",
+                "data of the codec json goes through the JSON constructors",
+            ));
         }
         Ok(Self { codec: codec.into(), bytes: bytes.into() })
     }
@@ -191,11 +195,14 @@ impl Metadata {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if a value cannot be written as JSON or the whole is over 64 KiB.
-    pub fn from_pairs<K: Into<String>, V: Serialize>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self> {
+    pub fn from_pairs<K: Into<String>, V: Serialize>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self> {
         let mut map = BTreeMap::new();
         for (key, value) in pairs {
-            let raw = serde_json::value::to_raw_value(&value)
-                .map_err(|e| Error::invalid("encode metadata", "a value cannot be written as JSON").with_source(e))?;
+            let raw = serde_json::value::to_raw_value(&value).map_err(|e| {
+                Error::invalid("encode metadata", "a value cannot be written as JSON").with_source(e)
+            })?;
             map.insert(key.into(), raw);
         }
         Self::from_map(&map)
@@ -214,8 +221,9 @@ impl Metadata {
             if i > 0 {
                 text.push(',');
             }
-            let key = serde_json::to_string(key)
-                .map_err(|e| Error::invalid("encode metadata", "a name cannot be written as JSON").with_source(e))?;
+            let key = serde_json::to_string(key).map_err(|e| {
+                Error::invalid("encode metadata", "a name cannot be written as JSON").with_source(e)
+            })?;
             text.push_str(&key);
             text.push(':');
             text.extend(value.get().chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }));
@@ -235,8 +243,9 @@ impl Metadata {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if it is not a JSON object or over 64 KiB.
     pub fn from_json(text: &str) -> Result<Self> {
-        let map: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text)
-            .map_err(|e| Error::invalid("read metadata", "the metadata is not a JSON object").with_source(e))?;
+        let map: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).map_err(|e| {
+            Error::invalid("read metadata", "the metadata is not a JSON object").with_source(e)
+        })?;
         Self::from_map(&map)
     }
 

@@ -68,7 +68,7 @@ impl std::str::FromStr for Hash {
 
     fn from_str(text: &str) -> Result<Self> {
         let bad = || Error::invalid("read hash", format!("not 64 hexadecimal digits: {text:?}"));
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(bad());
         }
         let mut bytes = [0; 32];

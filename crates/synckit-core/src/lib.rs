@@ -33,5 +33,5 @@ pub use crate::{
     stamp::{CanonicalKey, HybridClock, Stamp, Timestamp},
     store::EventStore,
     transport::Transport,
-    version::{Causality, CursorMode, Version, VectorClock},
+    version::{Causality, CursorMode, VectorClock, Version},
 };

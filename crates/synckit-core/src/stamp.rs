@@ -59,13 +59,21 @@ impl Stamp {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if a number is out of range, or there are too many parents.
-    pub fn checked(origin: NodeId, counter: u64, timestamp: Timestamp, mut parents: Vec<VertexId>) -> Result<Self> {
+    pub fn checked(
+        origin: NodeId,
+        counter: u64,
+        timestamp: Timestamp,
+        mut parents: Vec<VertexId>,
+    ) -> Result<Self> {
         let invalid = |what: String| Err(Error::invalid("read stamp", what));
         if counter == 0 || counter > MAX_COUNTER {
             return invalid(format!("the counter {counter} is not between 1 and {MAX_COUNTER}"));
         }
         if timestamp.as_micros() > MAX_TIMESTAMP_MICROS {
-            return invalid(format!("the timestamp {} is beyond {MAX_TIMESTAMP_MICROS}", timestamp.as_micros()));
+            return invalid(format!(
+                "the timestamp {} is beyond {MAX_TIMESTAMP_MICROS}",
+                timestamp.as_micros()
+            ));
         }
         if parents.len() > MAX_PARENTS {
             return invalid(format!("{} parents; at most {MAX_PARENTS} are allowed", parents.len()));
@@ -81,10 +89,12 @@ impl Stamp {
         CanonicalKey { timestamp: self.timestamp, origin: self.origin, counter: self.counter, id: id.clone() }
     }
 
-    /// Whether this stamp is smaller than `other` on the same event id.
+    /// Whether this stamp is smaller than `other` on the same event id. Parents are the last to tell: two copies of one node
+    /// may have used one counter.
     #[must_use]
     pub fn is_before(&self, other: &Self) -> bool {
-        (self.timestamp, self.origin, self.counter) < (other.timestamp, other.origin, other.counter)
+        let rank = |s: &Self| (s.timestamp, s.origin, s.counter);
+        (rank(self), &self.parents) < (rank(other), &other.parents)
     }
 }
 

@@ -24,7 +24,13 @@ pub struct SyncNodeBuilder {
 
 impl SyncNodeBuilder {
     pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
-        Self { store, transport: None, resolver: None, environment: Environment::default(), config: Config::default() }
+        Self {
+            store,
+            transport: None,
+            resolver: None,
+            environment: Environment::default(),
+            config: Config::default(),
+        }
     }
 
     /// The way to the peer. A node without one is local.
@@ -127,7 +133,9 @@ impl SyncNodeBuilder {
         }
         let mode = self.store.identity().mode;
         if let Some(wanted) = self.config.mode.filter(|wanted| *wanted != mode) {
-            return invalid(format!("the store was made in {mode} mode, and the node is to be in {wanted} mode"));
+            return invalid(format!(
+                "the store was made in {mode} mode, and the node is to be in {wanted} mode"
+            ));
         }
         let resolver = self.resolver.unwrap_or_else(|| match self.config.resolver {
             ResolverKind::LastWriteWins => Arc::new(LastWriteWins::default()),

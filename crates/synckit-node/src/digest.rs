@@ -38,7 +38,9 @@ impl SyncNode {
         loop {
             let page = self.0.store.read(ReadRequest::after(after).limit(PAGE).only_counting()).await?;
             entries.extend(
-                page.entries.iter().map(|e| (e.event.id.clone(), entry_bytes(&e.event.id, &e.stamp, &e.content))),
+                page.entries
+                    .iter()
+                    .map(|e| (e.event.id.clone(), entry_bytes(&e.event.id, &e.stamp, &e.content))),
             );
             after = page.next.position;
             if !page.has_more {

@@ -44,13 +44,20 @@ impl SyncNode {
     ///
     /// # Errors
     /// Any error of the store.
-    pub async fn superseded(&self, aggregate: Option<&AggregateId>) -> Result<HashMap<EventId, Option<VertexId>>> {
+    pub async fn superseded(
+        &self,
+        aggregate: Option<&AggregateId>,
+    ) -> Result<HashMap<EventId, Option<VertexId>>> {
         let mut found = HashMap::new();
         self.each_history(aggregate, |graph| found.extend(graph.superseded())).await?;
         Ok(found)
     }
 
-    async fn each_history(&self, only: Option<&AggregateId>, mut visit: impl FnMut(&AggregateGraph)) -> Result<()> {
+    async fn each_history(
+        &self,
+        only: Option<&AggregateId>,
+        mut visit: impl FnMut(&AggregateGraph),
+    ) -> Result<()> {
         let store = &self.0.store;
         if let Some(aggregate) = only {
             store.graphs(std::slice::from_ref(aggregate)).await?.iter().for_each(visit);
@@ -115,14 +122,16 @@ impl SyncNode {
                 ViewEvent::Merged(event) => Some((event.id, ())),
                 ViewEvent::Logged(_) => None,
             }));
-            let gone = graph.vertices().iter().filter(|v| v.body == synckit_core::graph::VertexBody::Withdrawn);
+            let gone =
+                graph.vertices().iter().filter(|v| v.body == synckit_core::graph::VertexBody::Withdrawn);
             withdrawn.extend(gone.map(|v| (EventId::from(&v.id), ())));
         };
         self.each_history(aggregate, collect).await?;
         self.history(aggregate, after, |item| {
             let HistoryEntry { entry, superseded } = item;
             if entry.event.event_type.as_str() == RESOLUTION {
-                let brought = Decision::read(&entry.event, &entry.stamp.parents).map(|d| d.merged).unwrap_or_default();
+                let brought =
+                    Decision::read(&entry.event, &entry.stamp.parents).map(|d| d.merged).unwrap_or_default();
                 for event in brought.iter().filter_map(|m| m.to_event(&entry.event.aggregate_id).ok()) {
                     if merged.remove(&event.id).is_some() {
                         visit(event, None)?;
@@ -148,7 +157,8 @@ impl SyncNode {
         if self.0.store.identity().mode == synckit_core::CursorMode::Vector {
             for graph in self.0.store.graphs(std::slice::from_ref(aggregate)).await? {
                 let clocks = graph.clocks()?;
-                versions.extend(clocks.into_iter().map(|(v, clock)| (EventId::from(&v), Version::Vector(clock))));
+                versions
+                    .extend(clocks.into_iter().map(|(v, clock)| (EventId::from(&v), Version::Vector(clock))));
             }
             return Ok(versions);
         }

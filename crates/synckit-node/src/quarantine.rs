@@ -2,7 +2,7 @@
 
 use synckit_core::{
     Error, ErrorKind, EventId, Result,
-    store::{Apply, Outcome, Quarantined, QuarantineSide, Refusal, Write},
+    store::{Apply, Outcome, QuarantineSide, Quarantined, Refusal, Write},
 };
 
 use crate::node::SyncNode;
@@ -30,7 +30,8 @@ impl SyncNode {
         if rows.is_empty() {
             return Err(Error::new(ErrorKind::NotFound, "retry", format!("{id} is not in quarantine")));
         }
-        let (held, refused): (Vec<_>, Vec<_>) = rows.into_iter().partition(|q| q.side == QuarantineSide::Held);
+        let (held, refused): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|q| q.side == QuarantineSide::Held);
         if !refused.is_empty() {
             self.offer_again(refused).await?;
         }
@@ -45,7 +46,8 @@ impl SyncNode {
     /// Turns refusals for good into ones that may pass, so that the next push offers the events again.
     async fn offer_again(&self, rows: Vec<Quarantined>) -> Result<()> {
         for row in rows {
-            let Some(mut checkpoint) = self.0.store.checkpoints().await?.into_iter().find(|c| c.log == row.peer)
+            let Some(mut checkpoint) =
+                self.0.store.checkpoints().await?.into_iter().find(|c| c.log == row.peer)
             else {
                 continue;
             };
@@ -69,7 +71,9 @@ impl SyncNode {
         self.check_open("withdraw")?;
         let written = self.0.store.write(Write::Withdraw(vec![id.clone()])).await?;
         match written.outcomes.into_iter().next() {
-            Some(Outcome::Refused(refusal)) => Err(Error::new(ErrorKind::Forbidden, "withdraw", refusal.detail)),
+            Some(Outcome::Refused(refusal)) => {
+                Err(Error::new(ErrorKind::Forbidden, "withdraw", refusal.detail))
+            }
             _ => Ok(()),
         }
     }

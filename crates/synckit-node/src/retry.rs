@@ -48,8 +48,12 @@ impl RetryPolicy {
         let invalid = |what: &str| Err(Error::invalid("configure retries", what));
         match self {
             Self { attempts: 0, .. } => invalid("retry.attempts is at least 1, which means never again"),
-            Self { attempts: 2.., base_ms: 0, .. } => invalid("retry.base_ms is more than 0 when requests are repeated"),
-            Self { base_ms, cap_ms, .. } if cap_ms < base_ms => invalid("retry.cap_ms is at least retry.base_ms"),
+            Self { attempts: 2.., base_ms: 0, .. } => {
+                invalid("retry.base_ms is more than 0 when requests are repeated")
+            }
+            Self { base_ms, cap_ms, .. } if cap_ms < base_ms => {
+                invalid("retry.cap_ms is at least retry.base_ms")
+            }
             _ => Ok(()),
         }
     }
@@ -84,7 +88,10 @@ mod tests {
         let asked = busy.with_retry_after(Duration::from_secs(9));
         assert_eq!(policy.pause(1, &asked, 0.5), Some(Duration::from_secs(9)));
         assert_eq!(policy.pause(1, &Error::invalid("test", "no"), 1.0), None);
-        assert_eq!(RetryPolicy { attempts: u32::MAX, ..policy }.pause(1_000, &asked, 1.0), Some(Duration::from_secs(9)));
+        assert_eq!(
+            RetryPolicy { attempts: u32::MAX, ..policy }.pause(1_000, &asked, 1.0),
+            Some(Duration::from_secs(9))
+        );
     }
 
     #[test]

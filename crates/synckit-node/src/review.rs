@@ -59,7 +59,8 @@ impl SyncNode {
     pub async fn conflict(&self, id: &ConflictId) -> Result<ConflictView> {
         let found = self.find(id).await?;
         let outline = found.graph.conflict_between(&found.heads)?;
-        let ids: Vec<EventId> = outline.sides.iter().flat_map(|s| &s.beyond).map(|e| e.id().clone()).collect();
+        let ids: Vec<EventId> =
+            outline.sides.iter().flat_map(|s| &s.beyond).map(|e| e.id().clone()).collect();
         let entries = self.0.store.load(&ids).await?;
         let mut loaded: HashMap<EventId, LogEntry> =
             entries.into_iter().map(|e| (e.event.id.clone(), e)).collect();
@@ -131,7 +132,8 @@ impl SyncNode {
     pub async fn undo(&self, id: &ConflictId, by: Option<&str>, reason: Option<&str>) -> Result<EventId> {
         self.check_open("undo")?;
         let found = self.find(id).await?;
-        let none = || Error::new(ErrorKind::NotFound, "undo", format!("nothing was decided on the conflict {id}"));
+        let none =
+            || Error::new(ErrorKind::NotFound, "undo", format!("nothing was decided on the conflict {id}"));
         let decided = found.graph.decisions_on(id).pop().ok_or_else(none)?;
         let last = last_undo(&found.graph, decided);
         let (decision, parents) = found.graph.undo(&last)?;
@@ -199,7 +201,9 @@ impl SyncNode {
                 return Ok(found.aggregate.clone());
             }
             let Some(last) = page.last() else {
-                let what = format!("there is no conflict {id}; one that grew has a new id, which the list of conflicts shows");
+                let what = format!(
+                    "there is no conflict {id}; one that grew has a new id, which the list of conflicts shows"
+                );
                 return Err(Error::new(ErrorKind::NotFound, "find conflict", what));
             };
             after = Some(last.aggregate.clone());

@@ -69,7 +69,9 @@ async fn rounds(nodes: &[&SyncNode], n: usize) {
 #[tokio::test]
 async fn three_replicas_disagree_offline_and_agree_in_the_end() {
     for mode in [CursorMode::Integer, CursorMode::Vector] {
-        for resolver in [ResolverKind::LastWriteWins, ResolverKind::FirstWriteWins, ResolverKind::AdditiveMerge] {
+        for resolver in
+            [ResolverKind::LastWriteWins, ResolverKind::FirstWriteWins, ResolverKind::AdditiveMerge]
+        {
             let hub = store(mode);
             let stores = [store(mode), store(mode), store(mode)];
             let nodes: Vec<SyncNode> = stores
@@ -86,7 +88,8 @@ async fn three_replicas_disagree_offline_and_agree_in_the_end() {
             }
             let nodes: Vec<&SyncNode> = nodes.iter().collect();
             rounds(&nodes, 3).await;
-            let local_hub = SyncNode::builder(Arc::new(hub.clone())).decide(DecideScope::Nothing).build().unwrap();
+            let local_hub =
+                SyncNode::builder(Arc::new(hub.clone())).decide(DecideScope::Nothing).build().unwrap();
             let mut all = nodes.clone();
             all.push(&local_hub);
             let digest = agree(&all).await;
@@ -170,7 +173,10 @@ async fn a_restored_replica_forks_and_both_events_are_kept() {
         let restored = node(&old, &hub);
         restored.append(vec![event("x", 3)]).await.unwrap();
         let report = restored.sync().await.unwrap();
-        let forked = report.notices.iter().any(|n| matches!(n, Notice::ForkedOrigin { former, held: Some(_), .. } if *former == before));
+        let forked = report
+            .notices
+            .iter()
+            .any(|n| matches!(n, Notice::ForkedOrigin { former, held: Some(_), .. } if *former == before));
         assert!(forked, "{mode}: {report:?}");
         assert_ne!(old.identity().node, before);
         let (a, b) = (node(&a, &hub), node(&b, &hub));
@@ -228,7 +234,9 @@ async fn a_review_is_answered_from_another_node_and_undone() {
     let open = a.conflicts(None, 10).await.unwrap();
     assert_eq!((open.len(), open[0].in_review), (1, true));
     let before = agree(&[&a, &b]).await.view;
-    b.resolve_conflict(&open[0].id, std::slice::from_ref(&first.id), Some("ada"), Some("seen it")).await.unwrap();
+    b.resolve_conflict(&open[0].id, std::slice::from_ref(&first.id), Some("ada"), Some("seen it"))
+        .await
+        .unwrap();
     rounds(&[&b, &a], 2).await;
     let after = agree(&[&a, &b]).await.view;
     assert_ne!(before, after);

@@ -8,7 +8,7 @@ use synckit_core::{
     graph::{AggregateGraph, Head, Vertex},
     plan::{Changes, Known, KnownEntry, Lookup, NodeState, vertex_of},
     store::{
-        Checkpoint, LogEntry, LogPage, OpenConflict, Quarantined, QuarantineSide, ReadRequest, ReviewRow,
+        Checkpoint, LogEntry, LogPage, OpenConflict, QuarantineSide, Quarantined, ReadRequest, ReviewRow,
         StoredDecision,
     },
 };
@@ -74,7 +74,7 @@ impl State {
         }
         for id in &lookup.decisions {
             if let Some(decision) = self.decisions.get(id) {
-                known.decisions.insert(id.clone(), decision.aggregate.clone());
+                known.decisions.insert(id.clone(), (decision.aggregate.clone(), decision.timestamp));
             }
         }
         for id in &lookup.aggregates {
@@ -94,7 +94,8 @@ impl State {
         if let Some(log) = lookup.unstamped_from {
             let origin = NodeId::from(log);
             for id in &lookup.aggregates {
-                let last = self.counting(id).filter(|e| e.stamp.origin == origin).max_by_key(|e| e.stamp.counter);
+                let last =
+                    self.counting(id).filter(|e| e.stamp.origin == origin).max_by_key(|e| e.stamp.counter);
                 if let Some(entry) = last {
                     known.last_unstamped.insert(id.clone(), entry.event.id.clone());
                 }
@@ -110,9 +111,7 @@ impl State {
     pub(crate) fn vertices(&self, aggregate: &AggregateId) -> Vec<Vertex> {
         let mut vertices: Vec<Vertex> = self
             .counting(aggregate)
-            .filter_map(|e| {
-                vertex_of(&e.event, &e.stamp, e.stub, self.withdrawn.contains_key(&e.event.id))
-            })
+            .filter_map(|e| vertex_of(&e.event, &e.stamp, e.stub, self.withdrawn.contains_key(&e.event.id)))
             .collect();
         for (id, (of, event_type, stamp)) in &self.withdrawn {
             if of == aggregate && !self.by_id.contains_key(id) {
@@ -157,7 +156,7 @@ impl State {
             aggregate.conflict = new.conflict;
         }
         for decision in changes.decisions {
-            self.decisions.entry(decision.vertex.clone()).or_insert(decision);
+            self.decisions.insert(decision.vertex.clone(), decision);
         }
         self.reviews.extend(changes.reviews);
         for (aggregate, event_type, id, stamp) in changes.withdrawn {
@@ -189,7 +188,8 @@ impl State {
     }
 
     pub(crate) fn read(&self, request: &ReadRequest) -> LogPage {
-        let chosen = request.missing_from.as_ref().map(|theirs| self.positions_lacking(theirs, request.after));
+        let chosen =
+            request.missing_from.as_ref().map(|theirs| self.positions_lacking(theirs, request.after));
         let end = self.log.len() as u64;
         let positions: Box<dyn Iterator<Item = u64>> = match chosen {
             Some(positions) => Box::new(positions.into_iter()),
@@ -204,7 +204,8 @@ impl State {
                 continue;
             };
             bytes += entry.size();
-            if entries.len() == request.page_limit() || (bytes > request.page_bytes() && !entries.is_empty()) {
+            if entries.len() == request.page_limit() || (bytes > request.page_bytes() && !entries.is_empty())
+            {
                 reached = last;
                 break;
             }
@@ -225,7 +226,8 @@ impl State {
         for (origin, ranges) in self.vector_unchecked().lacking(theirs) {
             for (from, to) in ranges {
                 let held = self.origins.get(&origin).into_iter().flat_map(|c| c.range(from..=to));
-                positions.extend(held.flat_map(|(_, ids)| ids.iter().map(|(_, p)| *p)).filter(|p| *p > after));
+                positions
+                    .extend(held.flat_map(|(_, ids)| ids.iter().map(|(_, p)| *p)).filter(|p| *p > after));
             }
         }
         positions
@@ -304,7 +306,12 @@ fn known_entry(entry: &LogEntry) -> KnownEntry {
     }
 }
 
-fn withdrawn_vertex(id: &EventId, aggregate: &AggregateId, event_type: &EventType, stamp: &Stamp) -> Option<Vertex> {
+fn withdrawn_vertex(
+    id: &EventId,
+    aggregate: &AggregateId,
+    event_type: &EventType,
+    stamp: &Stamp,
+) -> Option<Vertex> {
     let event = synckit_core::Event {
         id: id.clone(),
         event_type: event_type.clone(),

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use synckit_core::{
-    AggregateId, ConflictId, CursorMode, Environment, Error, ErrorKind, EventId, EventStore, Hash, LogId, Mark,
-    NodeId, Result, VectorCursor,
+    AggregateId, ConflictId, CursorMode, Environment, Error, ErrorKind, EventId, EventStore, Hash, LogId,
+    Mark, NodeId, Result, VectorCursor,
     graph::AggregateGraph,
     limits::{DEFAULT_CLOCK_TOLERANCE_MICROS, MAX_DATA_BYTES},
     plan::{Known, NodeState, Surroundings},
@@ -90,7 +90,12 @@ impl MemStoreBuilder {
             clock: synckit_core::Timestamp::default(),
             head: Mark::START,
         };
-        MemStore::with_state(State::new(node, self.label, self.mode), self.environment, self.tolerance, self.max_data)
+        MemStore::with_state(
+            State::new(node, self.label, self.mode),
+            self.environment,
+            self.tolerance,
+            self.max_data,
+        )
     }
 }
 
@@ -167,7 +172,8 @@ impl EventStore for MemStore {
 
     async fn write(&self, write: Write) -> Result<Written> {
         let mut state = self.open("write")?;
-        let mut around = Surroundings::new(self.0.environment.clock.now(), self.0.environment.entropy.random());
+        let mut around =
+            Surroundings::new(self.0.environment.clock.now(), self.0.environment.entropy.random());
         around.tolerance = self.0.tolerance;
         around.max_data = self.0.max_data;
         let mut known = Known::of(state.node.clone());

@@ -152,10 +152,11 @@ impl SqliteConfig {
 /// `sqlite:a.db`, `sqlite:/abs/a.db`, `sqlite://a.db`, `sqlite:///abs/a.db` and `sqlite:///C:/a.db` all name files.
 fn decode(path: &str) -> Result<PathBuf> {
     let path = path.strip_prefix("//").unwrap_or(path);
-    let decoded = percent_encoding::percent_decode_str(path)
-        .decode_utf8()
-        .map_err(|e| Error::invalid("read store URL", "the path in the SQLite URL is not UTF-8").with_source(e))?;
-    let windows_drive = |p: &str| p.len() > 2 && p.as_bytes()[0].is_ascii_alphabetic() && p.as_bytes()[1] == b':';
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|e| {
+        Error::invalid("read store URL", "the path in the SQLite URL is not UTF-8").with_source(e)
+    })?;
+    let windows_drive =
+        |p: &str| p.len() > 2 && p.as_bytes()[0].is_ascii_alphabetic() && p.as_bytes()[1] == b':';
     let path = match decoded.strip_prefix('/') {
         Some(rest) if windows_drive(rest) => rest,
         _ => &decoded,
@@ -187,7 +188,8 @@ mod tests {
         let config = SqliteConfig::from_url("sqlite:a?durability=normal&busy_timeout_ms=7").unwrap();
         assert_eq!(config.durability, Durability::Normal);
         assert_eq!(config.busy_timeout, Duration::from_millis(7));
-        for bad in ["sqlite:", "sqlite:a?x=1", "sqlite:a?durability=no", "sqlite:a?busy_timeout_ms=x", "mem:"] {
+        for bad in ["sqlite:", "sqlite:a?x=1", "sqlite:a?durability=no", "sqlite:a?busy_timeout_ms=x", "mem:"]
+        {
             assert!(SqliteConfig::from_url(bad).is_err(), "{bad}");
         }
     }

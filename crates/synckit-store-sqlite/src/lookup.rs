@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use synckit_core::{
-    AggregateId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Result, Stamp, Timestamp,
-    VertexId, decode_offered, decode_parents,
+    AggregateId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Result, Stamp,
+    Timestamp, VertexId, decode_offered, decode_parents,
     graph::{Vertex, decode_heads},
     plan::{Known, KnownEntry, Lookup, NodeState, vertex_of},
-    store::{Quarantined, QuarantineSide, Refusal, RefusalCode},
+    store::{QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
 
 use crate::error::from_sqlx;
@@ -69,7 +69,11 @@ pub(crate) async fn node(connection: &mut SqliteConnection) -> Result<NodeState>
     })
 }
 
-pub(crate) async fn look_up(connection: &mut SqliteConnection, lookup: &Lookup, known: &mut Known) -> Result<()> {
+pub(crate) async fn look_up(
+    connection: &mut SqliteConnection,
+    lookup: &Lookup,
+    known: &mut Known,
+) -> Result<()> {
     let failed = from_sqlx(OPERATION);
     if !lookup.ids.is_empty() {
         let ids = list(&lookup.ids);
@@ -94,10 +98,11 @@ pub(crate) async fn look_up(connection: &mut SqliteConnection, lookup: &Lookup, 
         }
     }
     if !lookup.decisions.is_empty() {
-        let sql = "SELECT d.vertex, d.aggregate_id FROM json_each(?) j CROSS JOIN decisions d ON d.vertex = j.value";
+        let sql = "SELECT d.vertex, d.aggregate_id, d.timestamp FROM json_each(?) j CROSS JOIN decisions d ON d.vertex = j.value";
         let rows = sqlx::query(sql).bind(list(&lookup.decisions)).fetch_all(&mut *connection).await;
         for row in rows.map_err(&failed)? {
-            known.decisions.insert(VertexId::new(row.text(0)?)?, AggregateId::new(row.text(1)?)?);
+            let known_decision = (AggregateId::new(row.text(1)?)?, Timestamp::from_micros(row.number(2)?));
+            known.decisions.insert(VertexId::new(row.text(0)?)?, known_decision);
         }
     }
     if !lookup.aggregates.is_empty() {
@@ -127,7 +132,11 @@ pub(crate) async fn look_up(connection: &mut SqliteConnection, lookup: &Lookup, 
     Ok(())
 }
 
-async fn own_events(connection: &mut SqliteConnection, counters: &BTreeSet<u64>, known: &mut Known) -> Result<()> {
+async fn own_events(
+    connection: &mut SqliteConnection,
+    counters: &BTreeSet<u64>,
+    known: &mut Known,
+) -> Result<()> {
     let node = known.node.node.to_bytes().to_vec();
     let numbers = serde_json::Value::from_iter(counters.iter().copied()).to_string();
     let sql = "SELECT e.counter, e.id FROM json_each(?) j CROSS JOIN entries e ON e.origin = ? AND e.counter = j.value";

@@ -4,8 +4,8 @@ use std::{borrow::Borrow as _, collections::BTreeMap};
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 use synckit_core::{
-    AggregateId, ConflictId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Progress,
-    Result, Timestamp, VectorCursor, VertexId, decode_parents,
+    AggregateId, ConflictId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload,
+    Progress, Result, Timestamp, VectorCursor, VertexId, decode_parents,
     store::{Checkpoint, LogEntry, LogPage, OpenConflict, ReadRequest, ReviewRow, StoredDecision},
 };
 
@@ -82,7 +82,10 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
 
 fn ranges(ours: &VectorCursor, theirs: &VectorCursor) -> Vec<(NodeId, u64, u64)> {
     let lacking = ours.lacking(theirs);
-    lacking.into_iter().flat_map(|(node, ranges)| ranges.into_iter().map(move |(a, b)| (node, a, b))).collect()
+    lacking
+        .into_iter()
+        .flat_map(|(node, ranges)| ranges.into_iter().map(move |(a, b)| (node, a, b)))
+        .collect()
 }
 
 async fn fetch(
@@ -95,17 +98,12 @@ async fn fetch(
     let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT ");
     query.push(COLUMNS);
     if let Some(lacking) = lacking {
-        let wanted: Vec<serde_json::Value> = lacking
-            .iter()
-            .map(|(node, from, to)| serde_json::json!([node.to_string(), from, to]))
-            .collect();
-        query
-            .push(" FROM json_each(")
-            .push_bind(serde_json::Value::Array(wanted).to_string())
-            .push(
-                ") j CROSS JOIN entries e ON e.origin = unhex(j.value ->> 0) \
+        let wanted: Vec<serde_json::Value> =
+            lacking.iter().map(|(node, from, to)| serde_json::json!([node.to_string(), from, to])).collect();
+        query.push(" FROM json_each(").push_bind(serde_json::Value::Array(wanted).to_string()).push(
+            ") j CROSS JOIN entries e ON e.origin = unhex(j.value ->> 0) \
                  AND e.counter BETWEEN (j.value ->> 1) AND (j.value ->> 2)",
-            );
+        );
     } else if !request.filter.aggregates.is_empty() {
         query
             .push(" FROM json_each(")
@@ -125,7 +123,10 @@ pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(crate) async fn hashes(connection: &mut SqliteConnection, positions: &[u64]) -> Result<Vec<Option<Hash>>> {
+pub(crate) async fn hashes(
+    connection: &mut SqliteConnection,
+    positions: &[u64],
+) -> Result<Vec<Option<Hash>>> {
     let mut found = Vec::with_capacity(positions.len());
     for position in positions {
         if *position == 0 {
@@ -158,12 +159,14 @@ pub(crate) async fn aggregates(
     after: Option<&AggregateId>,
     limit: usize,
 ) -> Result<Vec<AggregateId>> {
-    let rows = sqlx::query("SELECT aggregate_id FROM aggregates WHERE aggregate_id > ? ORDER BY aggregate_id LIMIT ?")
-        .bind(after.map_or("", |a| a.borrow()))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(connection)
-        .await
-        .map_err(from_sqlx("list aggregates"))?;
+    let rows = sqlx::query(
+        "SELECT aggregate_id FROM aggregates WHERE aggregate_id > ? ORDER BY aggregate_id LIMIT ?",
+    )
+    .bind(after.map_or("", |a| a.borrow()))
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await
+    .map_err(from_sqlx("list aggregates"))?;
     rows.iter().map(|row| AggregateId::new(row.text(0)?)).collect()
 }
 
@@ -199,12 +202,17 @@ pub(crate) async fn count_conflicts(connection: &mut SqliteConnection) -> Result
     row.number(0)
 }
 
-pub(crate) async fn reviews(connection: &mut SqliteConnection, conflict: &ConflictId) -> Result<Vec<ReviewRow>> {
-    let rows = sqlx::query("SELECT event, aggregate_id, heads, reason FROM reviews WHERE conflict = ? ORDER BY event")
-        .bind(conflict.as_str())
-        .fetch_all(connection)
-        .await
-        .map_err(from_sqlx("list reviews"))?;
+pub(crate) async fn reviews(
+    connection: &mut SqliteConnection,
+    conflict: &ConflictId,
+) -> Result<Vec<ReviewRow>> {
+    let rows = sqlx::query(
+        "SELECT event, aggregate_id, heads, reason FROM reviews WHERE conflict = ? ORDER BY event",
+    )
+    .bind(conflict.as_str())
+    .fetch_all(connection)
+    .await
+    .map_err(from_sqlx("list reviews"))?;
     rows.iter()
         .map(|row| {
             Ok(ReviewRow {
@@ -218,12 +226,17 @@ pub(crate) async fn reviews(connection: &mut SqliteConnection, conflict: &Confli
         .collect()
 }
 
-pub(crate) async fn decisions(connection: &mut SqliteConnection, conflict: &ConflictId) -> Result<Vec<StoredDecision>> {
-    let rows = sqlx::query("SELECT vertex, event, aggregate_id FROM decisions WHERE conflict = ? ORDER BY vertex")
-        .bind(conflict.as_str())
-        .fetch_all(connection)
-        .await
-        .map_err(from_sqlx("list decisions"))?;
+pub(crate) async fn decisions(
+    connection: &mut SqliteConnection,
+    conflict: &ConflictId,
+) -> Result<Vec<StoredDecision>> {
+    let rows = sqlx::query(
+        "SELECT vertex, event, aggregate_id, timestamp FROM decisions WHERE conflict = ? ORDER BY vertex",
+    )
+    .bind(conflict.as_str())
+    .fetch_all(connection)
+    .await
+    .map_err(from_sqlx("list decisions"))?;
     rows.iter()
         .map(|row| {
             Ok(StoredDecision {
@@ -231,6 +244,7 @@ pub(crate) async fn decisions(connection: &mut SqliteConnection, conflict: &Conf
                 event: EventId::new(row.text(1)?)?,
                 aggregate: AggregateId::new(row.text(2)?)?,
                 conflict: Some(conflict.clone()),
+                timestamp: Timestamp::from_micros(row.number(3)?),
             })
         })
         .collect()
@@ -242,8 +256,11 @@ pub(crate) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec
     let rows = sqlx::query(sql).fetch_all(connection).await.map_err(from_sqlx("read checkpoints"))?;
     rows.iter()
         .map(|row| {
-            let mut checkpoint =
-                Checkpoint::start(LogId::from_slice(&row.blob(0)?)?, row.text(1)?, Hash::from_slice(&row.blob(2)?)?);
+            let mut checkpoint = Checkpoint::start(
+                LogId::from_slice(&row.blob(0)?)?,
+                row.text(1)?,
+                Hash::from_slice(&row.blob(2)?)?,
+            );
             checkpoint.pull = Mark { position: row.number(3)?, hash: Hash::from_slice(&row.blob(4)?)? };
             checkpoint.push = row.number(5)?;
             checkpoint.seen = Mark { position: row.number(6)?, hash: Hash::from_slice(&row.blob(7)?)? };
@@ -262,6 +279,7 @@ pub(crate) async fn vector(connection: &mut SqliteConnection) -> Result<VectorCu
     for row in &rows {
         held.entry(NodeId::from_slice(&row.blob(0)?)?).or_default().push((row.number(1)?, row.text(2)?));
     }
-    let progress = held.into_iter().map(|(node, ids)| (node, Progress::of(ids.iter().map(|(c, id)| (*c, id.as_str())))));
+    let progress =
+        held.into_iter().map(|(node, ids)| (node, Progress::of(ids.iter().map(|(c, id)| (*c, id.as_str())))));
     VectorCursor::from_progress(progress.collect())
 }

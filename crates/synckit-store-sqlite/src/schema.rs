@@ -61,7 +61,8 @@ CREATE TABLE decisions (
     vertex TEXT PRIMARY KEY,
     event TEXT NOT NULL,
     aggregate_id TEXT NOT NULL,
-    conflict TEXT
+    conflict TEXT,
+    timestamp INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX decisions_by_conflict ON decisions (conflict);
 CREATE TABLE reviews (
@@ -121,8 +122,10 @@ pub(crate) async fn look(connection: &mut SqliteConnection) -> Result<Found> {
         sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(&failed)?;
     let version: i64 =
         sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(&failed)?;
-    let tables: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await.map_err(&failed)?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(&failed)?;
     match (application, version) {
         (0, 0) if tables == 0 => Ok(Found::Empty),
         (APPLICATION_ID, VERSION) => Ok(Found::Store),
@@ -164,7 +167,10 @@ pub(crate) async fn create(connection: &mut SqliteConnection, config: &SqliteCon
 }
 
 /// Gives a store that lives somewhere else than when it last wrote a new node and a new log: it was copied.
-pub(crate) async fn settle(connection: &mut SqliteConnection, config: &SqliteConfig) -> Result<Option<(NodeId, NodeId)>> {
+pub(crate) async fn settle(
+    connection: &mut SqliteConnection,
+    config: &SqliteConfig,
+) -> Result<Option<(NodeId, NodeId)>> {
     let Some(home) = config.path.as_deref().and_then(crate::home::of) else { return Ok(None) };
     let failed = from_sqlx("open store");
     let known = |row: &sqlx::sqlite::SqliteRow| row.try_get::<Option<String>, _>(0);

@@ -106,7 +106,15 @@ impl SqliteStore {
         identity.former = node.former;
         let turns = Turns::new(config.path.as_deref());
         let (head, _) = watch::channel(node.head.position);
-        Ok(Self(Arc::new(Inner { writer, readers, config, identity: Mutex::new(identity), copied, head, turns })))
+        Ok(Self(Arc::new(Inner {
+            writer,
+            readers,
+            config,
+            identity: Mutex::new(identity),
+            copied,
+            head,
+            turns,
+        })))
     }
 
     /// If the file turned out to be a copy when it was opened: the node that it was, and the node that it is now.
@@ -124,7 +132,8 @@ impl SqliteStore {
         let config = &self.0.config;
         let mut connection = self.0.writer.acquire().await.map_err(&failed)?;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        let mut around = Surroundings::new(config.environment.clock.now(), config.environment.entropy.random());
+        let mut around =
+            Surroundings::new(config.environment.clock.now(), config.environment.entropy.random());
         around.tolerance = config.tolerance;
         around.max_data = config.max_data;
         let mut known = Known::of(lookup::node(&mut tx).await?);
@@ -167,7 +176,12 @@ fn options(config: &SqliteConfig, create: bool) -> SqliteConnectOptions {
 }
 
 /// Looks at the file before anything is changed, and makes the tables in one transaction if that is wanted.
-async fn prepare(path: &std::path::Path, config: &SqliteConfig, options: SqliteConnectOptions, create: bool) -> Result<()> {
+async fn prepare(
+    path: &std::path::Path,
+    config: &SqliteConfig,
+    options: SqliteConnectOptions,
+    create: bool,
+) -> Result<()> {
     let failed = from_sqlx("open store");
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(&failed)?;
     let found = schema::look(&mut connection).await;
@@ -198,8 +212,9 @@ impl EventStore for SqliteStore {
     async fn write(&self, write: Write) -> Result<Written> {
         let store = self.clone();
         let task = tokio::spawn(async move { store.write_now(write).await });
-        task.await
-            .unwrap_or_else(|e| Err(Error::new(ErrorKind::Internal, "write", "the write did not end").with_source(e)))
+        task.await.unwrap_or_else(|e| {
+            Err(Error::new(ErrorKind::Internal, "write", "the write did not end").with_source(e))
+        })
     }
 
     async fn read(&self, request: ReadRequest) -> Result<LogPage> {

@@ -5,13 +5,10 @@ use synckit_core::{
     JSON, LogId, Result, encode_offered, encode_parents,
     graph::encode_heads,
     plan::{Changes, NewEntry, NewHeads, NodeState},
-    store::{Checkpoint, Quarantined, QuarantineSide},
+    store::{Checkpoint, QuarantineSide, Quarantined},
 };
 
-use crate::{
-    error::from_sqlx,
-    read::signed,
-};
+use crate::{error::from_sqlx, read::signed};
 
 const OPERATION: &str = "write";
 /// Rows a statement: few enough for SQLite's limit of parameters, many enough to make a statement's cost small.
@@ -22,8 +19,10 @@ pub(crate) async fn store(connection: &mut SqliteConnection, changes: Changes) -
         let positions = serde_json::Value::from_iter(changes.superseded).to_string();
         run(
             connection,
-            sqlx::query("UPDATE entries SET superseded = 1 WHERE position IN (SELECT value FROM json_each(?))")
-                .bind(positions),
+            sqlx::query(
+                "UPDATE entries SET superseded = 1 WHERE position IN (SELECT value FROM json_each(?))",
+            )
+            .bind(positions),
         )
         .await?;
     }
@@ -43,12 +42,13 @@ pub(crate) async fn store(connection: &mut SqliteConnection, changes: Changes) -
         query.build().execute(&mut *connection).await.map_err(from_sqlx(OPERATION))?;
     }
     for rows in changes.decisions.chunks(ROWS) {
-        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT OR IGNORE INTO decisions ");
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT OR REPLACE INTO decisions ");
         query.push_values(rows, |mut q, decision| {
             q.push_bind(decision.vertex.as_str().to_owned());
             q.push_bind(decision.event.as_str().to_owned());
             q.push_bind(decision.aggregate.as_str().to_owned());
             q.push_bind(decision.conflict.as_ref().map(|c| c.as_str().to_owned()));
+            q.push_bind(signed(decision.timestamp.as_micros()));
         });
         query.build().execute(&mut *connection).await.map_err(from_sqlx(OPERATION))?;
     }
@@ -191,12 +191,13 @@ async fn checkpoint(connection: &mut SqliteConnection, row: &Checkpoint) -> Resu
 
 async fn node(connection: &mut SqliteConnection, state: &NodeState) -> Result<()> {
     let former: Vec<u8> = state.former.iter().flat_map(|n| n.to_bytes()).collect();
-    let query = sqlx::query("UPDATE node SET node = ?, former = ?, counter = ?, clock = ?, position = ?, hash = ?")
-        .bind(state.node.to_bytes().to_vec())
-        .bind(former)
-        .bind(signed(state.counter))
-        .bind(signed(state.clock.as_micros()))
-        .bind(signed(state.head.position))
-        .bind(state.head.hash.as_bytes().to_vec());
+    let query =
+        sqlx::query("UPDATE node SET node = ?, former = ?, counter = ?, clock = ?, position = ?, hash = ?")
+            .bind(state.node.to_bytes().to_vec())
+            .bind(former)
+            .bind(signed(state.counter))
+            .bind(signed(state.clock.as_micros()))
+            .bind(signed(state.head.position))
+            .bind(state.head.hash.as_bytes().to_vec());
     run(connection, query).await
 }

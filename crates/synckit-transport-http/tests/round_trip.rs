@@ -37,7 +37,7 @@ async fn greet_pull_and_push() {
     assert_eq!((rest.entries.len(), rest.has_more, rest.next), (1, false, rest.head));
 
     let other = MemStore::new();
-    other.write(Write::Append(vec![event("e-4", "4"), event("e-2", "2"), event("e-3", "other")])).await.unwrap();
+    other.write(Write::Append(vec![event("e-4", "4"), event("e-2", "2"), event("e-3", "33")])).await.unwrap();
     let request = PushRequest {
         log: Some(state.log),
         node: other.identity().node,

@@ -49,7 +49,11 @@ impl MemNetwork {
     /// [`ErrorKind::NotFound`] if nobody has the name.
     pub fn connect(&self, name: &str) -> Result<MemTransport> {
         if !self.lock().contains_key(name) {
-            return Err(Error::new(ErrorKind::NotFound, "connect", format!("there is no hub named {name:?}")));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "connect",
+                format!("there is no hub named {name:?}"),
+            ));
         }
         Ok(MemTransport { network: self.clone(), name: name.to_owned(), closed: Arc::default() })
     }

@@ -7,8 +7,9 @@ mod backends;
 pub use backends::{Backends, CreateOptions, masked};
 pub use synckit_core as core;
 pub use synckit_core::{
-    AggregateId, ConflictId, CursorMode, Environment, Error, ErrorKind, Event, EventId, EventStore, EventType, Filter,
-    Hub, LogCursor, LogId, Mark, Metadata, NodeId, Payload, Result, Timestamp, Transport, Version, VertexId,
+    AggregateId, ConflictId, CursorMode, Environment, Error, ErrorKind, Event, EventId, EventStore,
+    EventType, Filter, Hub, LogCursor, LogId, Mark, Metadata, NodeId, Payload, Result, Timestamp, Transport,
+    Version, VertexId,
 };
 pub use synckit_node as node;
 pub use synckit_node::{Config, SyncNode, SyncNodeBuilder, SyncReport};
@@ -25,8 +26,8 @@ pub use synckit_transport_mem as transport_mem;
 /// What most programs need.
 pub mod prelude {
     pub use synckit_core::{
-        AggregateId, CursorMode, Error, ErrorKind, Event, EventId, EventStore, EventType, Filter, Metadata, Payload,
-        Result, Transport,
+        AggregateId, CursorMode, Error, ErrorKind, Event, EventId, EventStore, EventType, Filter, Metadata,
+        Payload, Result, Transport,
     };
     pub use synckit_node::{Config, RetryPolicy, SyncNode, SyncReport};
     pub use synckit_resolve::{Conflict, ConflictResolver, Reads, Resolution, ResolveError};

@@ -59,7 +59,8 @@ impl AggregateGraph {
     /// # Errors
     /// [`ErrorKind::NotFound`] if one of them is not known, or they are fewer than two.
     pub fn conflict_between(&self, heads: &[VertexId]) -> Result<ConflictOutline> {
-        let missing = |h: &VertexId| Error::new(ErrorKind::NotFound, "read conflict", format!("no event {h}"));
+        let missing =
+            |h: &VertexId| Error::new(ErrorKind::NotFound, "read conflict", format!("no event {h}"));
         let indices: Result<Vec<usize>> =
             heads.iter().map(|h| self.index.get(h).copied().ok_or_else(|| missing(h))).collect();
         self.outline(&indices?)
@@ -123,7 +124,8 @@ impl AggregateGraph {
     /// [`ErrorKind::Invalid`] if an event is not part of the conflict; [`ErrorKind::NotFound`] if a head is not known.
     pub fn keep(&self, heads: &[VertexId], keep: &[EventId]) -> Result<Decision> {
         let outline = self.conflict_between(heads)?;
-        let indices: Vec<usize> = outline.sides.iter().filter_map(|s| self.index.get(&s.head).copied()).collect();
+        let indices: Vec<usize> =
+            outline.sides.iter().filter_map(|s| self.index.get(&s.head).copied()).collect();
         let beyond = self.difference(&indices);
         let mut kept = Bits::default();
         let mut adopts: Vec<VertexId> = Vec::new();
@@ -136,12 +138,21 @@ impl AggregateGraph {
                 continue;
             }
             let element = self.element(id).filter(|e| beyond.contains(*e)).ok_or_else(|| {
-                Error::invalid("resolve", format!("the event {id} is not part of the conflict {}", outline.id))
+                Error::invalid(
+                    "resolve",
+                    format!("the event {id} is not part of the conflict {}", outline.id),
+                )
             })?;
             kept.insert(element);
         }
         if adopts.is_empty() {
-            adopts.extend(outline.sides.iter().max_by(|a, b| (&a.newest, &a.head).cmp(&(&b.newest, &b.head))).map(|s| s.head.clone()));
+            adopts.extend(
+                outline
+                    .sides
+                    .iter()
+                    .max_by(|a, b| (&a.newest, &a.head).cmp(&(&b.newest, &b.head)))
+                    .map(|s| s.head.clone()),
+            );
         }
         kept.intersect(&beyond);
         let mut adopted = Bits::default();
@@ -166,8 +177,11 @@ impl AggregateGraph {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such decision in the current view.
     pub fn undo(&self, vertex: &VertexId) -> Result<(Decision, Vec<VertexId>)> {
-        let missing = || Error::new(ErrorKind::NotFound, "undo", format!("{vertex} is not a decision that counts here"));
-        let d = self.index.get(vertex).copied().filter(|i| self.decision(*i).is_some()).ok_or_else(missing)?;
+        let missing = || {
+            Error::new(ErrorKind::NotFound, "undo", format!("{vertex} is not a decision that counts here"))
+        };
+        let d =
+            self.index.get(vertex).copied().filter(|i| self.decision(*i).is_some()).ok_or_else(missing)?;
         let lead = self.lead(&self.head_indices()).ok_or_else(missing)?;
         if !self.ancestors(&[lead]).contains(d) {
             return Err(missing());
@@ -179,8 +193,11 @@ impl AggregateGraph {
         let mut brought = after;
         brought.subtract(&before);
         let heads = self.heads();
-        let mut decision =
-            Decision::adopting(leading(&heads).map(|h| h.vertex.clone()).into_iter().collect(), "undo", "person");
+        let mut decision = Decision::adopting(
+            leading(&heads).map(|h| h.vertex.clone()).into_iter().collect(),
+            "undo",
+            "person",
+        );
         decision.hidden = self.names(&brought);
         decision.restored = self.names(&removed);
         decision.undoes = Some(vertex.clone());
@@ -203,7 +220,9 @@ impl AggregateGraph {
         let mut on: Vec<usize> = (0..self.vertices.len())
             .filter(|i| self.decision(*i).is_some_and(|d| d.conflict.as_ref() == Some(conflict)))
             .collect();
-        on.sort_by(|a, b| if self.outranks(*a, *b) { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less });
+        on.sort_by(|a, b| {
+            if self.outranks(*a, *b) { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less }
+        });
         on.into_iter().map(|i| self.vertices[i].id.clone()).collect()
     }
 
@@ -227,7 +246,8 @@ impl AggregateGraph {
             .collect();
         decisions.reverse();
         let by = |event: usize| {
-            let out_of = |(d, past): &&(usize, Bits)| past.contains(event) && !self.decision_views[d].contains(event);
+            let out_of =
+                |(d, past): &&(usize, Bits)| past.contains(event) && !self.decision_views[d].contains(event);
             decisions.iter().find(out_of).map(|(d, _)| self.vertices[*d].id.clone())
         };
         out.into_iter().map(|i| (EventId::from(&self.vertices[i].id), by(i))).collect()

@@ -9,11 +9,11 @@ use std::{
     sync::Arc,
 };
 
+use self::{bits::Bits, views::Verdicts};
 pub use self::{
     conflict::{ConflictOutline, SideOutline},
     views::ViewEvent,
 };
-use self::{bits::Bits, views::Verdicts};
 use crate::{
     binary::{Reader, Writer},
     decision::{Decision, MergedEvent},
@@ -76,7 +76,10 @@ impl Head {
 /// The leading head: the unsettled one whose view has the newest domain event.
 #[must_use]
 pub fn leading(heads: &[Head]) -> Option<&Head> {
-    heads.iter().filter(|h| h.is_unsettled()).max_by(|a, b| (&a.newest, &a.vertex).cmp(&(&b.newest, &b.vertex)))
+    heads
+        .iter()
+        .filter(|h| h.is_unsettled())
+        .max_by(|a, b| (&a.newest, &a.vertex).cmp(&(&b.newest, &b.vertex)))
 }
 
 /// The parents of a new event on top of these heads: the leading head, and the decisions that it settles.
@@ -124,6 +127,10 @@ pub fn encode_heads(heads: &[Head]) -> Vec<u8> {
     w.0
 }
 
+fn damaged(what: &str, cause: Error) -> Error {
+    Error::new(ErrorKind::Corrupt, "decode", format!("{what} is damaged")).with_source(cause)
+}
+
 /// Reads what [`encode_heads`] wrote.
 ///
 /// # Errors
@@ -132,7 +139,7 @@ pub fn decode_heads(bytes: &[u8]) -> Result<Vec<Head>> {
     let mut r = Reader(bytes);
     let mut heads = Vec::new();
     while !r.is_empty() {
-        let vertex = VertexId::new(r.text()?)?;
+        let vertex: VertexId = r.name()?;
         let timestamp = Timestamp::from_micros(r.u64()?);
         let is_decision = r.u8()? != 0;
         let newest = if r.u8()? == 0 {
@@ -141,13 +148,14 @@ pub fn decode_heads(bytes: &[u8]) -> Result<Vec<Head>> {
             let (timestamp, origin, counter) =
                 (Timestamp::from_micros(r.u64()?), NodeId::from_u128(r.u128()?), r.u64()?);
             let id = r.text()?;
-            let id = if id.is_empty() { EventId::from(&vertex) } else { EventId::new(id)? };
+            let own = id.is_empty().then(|| EventId::from(&vertex));
+            let id = own.map_or_else(|| id.parse().map_err(|e| damaged("a stored id", e)), Ok)?;
             Some(CanonicalKey { timestamp, origin, counter, id })
         };
         let count = r.u64()?;
         let mut settled_by = Vec::new();
         for _ in 0..count {
-            settled_by.push(VertexId::new(r.text()?)?);
+            settled_by.push(r.name()?);
         }
         heads.push(Head { vertex, timestamp, is_decision, newest, settled_by });
     }
@@ -305,7 +313,8 @@ impl AggregateGraph {
     /// Whether decision `f` settles decision `e`.
     fn settles(&self, f: usize, e: usize) -> bool {
         let (Some(df), Some(de)) = (self.decision(f), self.decision(e)) else { return false };
-        let rivals = de.conflict.is_some() && df.conflict.is_some() && self.parents_of(e) == self.parents_of(f);
+        let rivals =
+            de.conflict.is_some() && df.conflict.is_some() && self.parents_of(e) == self.parents_of(f);
         if rivals {
             return self.outranks(f, e);
         }
@@ -339,9 +348,9 @@ impl AggregateGraph {
     }
 
     fn lead(&self, of: &[usize]) -> Option<usize> {
-        self.unsettled(of)
-            .into_iter()
-            .max_by(|a, b| (&self.newest[*a], &self.vertices[*a].id).cmp(&(&self.newest[*b], &self.vertices[*b].id)))
+        self.unsettled(of).into_iter().max_by(|a, b| {
+            (&self.newest[*a], &self.vertices[*a].id).cmp(&(&self.newest[*b], &self.vertices[*b].id))
+        })
     }
 
     fn head_indices(&self) -> Vec<usize> {
@@ -389,7 +398,11 @@ fn topological(vertices: impl IntoIterator<Item = Vertex>) -> Result<Sorted> {
         }
     }
     if order.len() != pool.len() {
-        return Err(Error::new(ErrorKind::Corrupt, "read history", "events are built on each other in a circle"));
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            "read history",
+            "events are built on each other in a circle",
+        ));
     }
     let mut slots: Vec<Option<Vertex>> = pool.into_iter().map(Some).collect();
     let sorted: Vec<Vertex> = order.into_iter().filter_map(|i| slots[i].take()).collect();

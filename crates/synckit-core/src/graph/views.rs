@@ -122,7 +122,8 @@ impl AggregateGraph {
                 view.insert(e);
             }
         }
-        let elements = |ids: &[EventId]| -> Vec<usize> { ids.iter().filter_map(|id| self.element(id)).collect() };
+        let elements =
+            |ids: &[EventId]| -> Vec<usize> { ids.iter().filter_map(|id| self.element(id)).collect() };
         let (mut hidden, mut restored) = (elements(&decision.hidden), elements(&decision.restored));
         if !(hidden.is_empty() && restored.is_empty()) {
             let (past, n) = (self.ancestors(&[i]), self.vertices.len());

@@ -10,7 +10,9 @@ use crate::{
     hash::content_hash,
     ids::{LogId, NodeId, VertexId},
     stamp::{Stamp, Timestamp},
-    store::{Acknowledged, Apply, Notice, Offered, Outcome, Quarantined, QuarantineSide, Refusal, RefusalCode},
+    store::{
+        Acknowledged, Apply, Notice, Offered, Outcome, QuarantineSide, Quarantined, Refusal, RefusalCode,
+    },
 };
 
 /// Where entries come from.
@@ -30,14 +32,26 @@ impl Planner<'_> {
                 held.filter(|q| q.side == QuarantineSide::Held && q.refusal.code.may_pass()).cloned(),
             );
         }
+        let mut held = Vec::new();
         for offered in apply.entries {
             let outcome = self.take(&offered, source);
             if let (true, Some(peer), Outcome::Refused(refusal)) = (apply.hold, apply.peer, &outcome) {
-                self.changes.quarantined.push(held_row(peer, offered, refusal.clone()));
+                held.push((self.written.outcomes.len(), held_row(peer, offered, refusal.clone())));
             }
             self.written.outcomes.push(outcome);
         }
         self.retry(retry);
+        for (i, row) in held {
+            let again = if self.written.released > 0 {
+                row.held.as_ref().map(|o| self.take(o, source))
+            } else {
+                None
+            };
+            match again {
+                Some(outcome) if outcome.refusal().is_none() => self.written.outcomes[i] = outcome,
+                _ => self.changes.quarantined.push(row),
+            }
+        }
         self.changes.checkpoint = apply.checkpoint;
         self.changes.forget = apply.forget;
     }
@@ -71,7 +85,9 @@ impl Planner<'_> {
         }
         match (&offered.stamp, source.peer) {
             (Some(stamp), _) => self.take_stamped(offered, stamp, source),
-            (None, Some(log)) if source.author.is_none() => self.take_from_plain_log(&offered.event, offered.position, log),
+            (None, Some(log)) if source.author.is_none() => {
+                self.take_from_plain_log(&offered.event, offered.position, log)
+            }
             (None, _) => self.take_unstamped(&offered.event),
         }
     }
@@ -79,7 +95,10 @@ impl Planner<'_> {
     /// An event from a client that knows no stamps becomes this node's own.
     fn take_unstamped(&mut self, event: &Event) -> Outcome {
         if event.event_type.is_reserved() || event.id.is_reserved() || event.aggregate_id.is_reserved() {
-            return refused(RefusalCode::Invalid, format!("{}: names beginning with synckit. are reserved", event.id));
+            return refused(
+                RefusalCode::Invalid,
+                format!("{}: names beginning with synckit. are reserved", event.id),
+            );
         }
         self.append_domain(event.clone())
     }
@@ -88,10 +107,19 @@ impl Planner<'_> {
     /// the last event of its aggregate in that log, so that every replica stamps it alike.
     fn take_from_plain_log(&mut self, event: &Event, position: u64, log: LogId) -> Outcome {
         if event.event_type.is_reserved() || event.id.is_reserved() || event.aggregate_id.is_reserved() {
-            return refused(RefusalCode::Invalid, format!("{}: names beginning with synckit. are reserved", event.id));
+            return refused(
+                RefusalCode::Invalid,
+                format!("{}: names beginning with synckit. are reserved", event.id),
+            );
         }
-        let parents: Vec<VertexId> =
-            self.known.last_unstamped.get(&event.aggregate_id).filter(|id| **id != event.id).map(VertexId::from).into_iter().collect();
+        let parents: Vec<VertexId> = self
+            .known
+            .last_unstamped
+            .get(&event.aggregate_id)
+            .filter(|id| **id != event.id)
+            .map(VertexId::from)
+            .into_iter()
+            .collect();
         let stamp = match Stamp::checked(log.into(), position, Timestamp::from_micros(position), parents) {
             Ok(stamp) => stamp,
             Err(e) => return refused(RefusalCode::Invalid, e.to_string()),
@@ -116,12 +144,18 @@ impl Planner<'_> {
         }
         let mut displaces = false;
         if let Some(held) = self.known.entries.get(&event.id) {
-            let fills = held.stub && offered.stub.is_none() && held.content == content && !held.stamp.is_before(stamp);
+            let fills = held.stub
+                && offered.stub.is_none()
+                && held.content == content
+                && !held.stamp.is_before(stamp);
             let smaller = stamp.is_before(&held.stamp) && (held.stub || offered.stub.is_none());
-            if held.content != content && !smaller {
+            if held.content != content && (!smaller || event.event_type.is_reserved()) {
                 return refused(
                     RefusalCode::ContentMismatch,
-                    format!("{}: the id already names another event, at position {}", event.id, held.position),
+                    format!(
+                        "{}: the id already names another event, at position {}",
+                        event.id, held.position
+                    ),
                 );
             }
             if !smaller && !fills {
@@ -129,12 +163,10 @@ impl Planner<'_> {
             }
             displaces = held.content != content;
         }
-        if let Some(refusal) = self.skewed(event, stamp, source).or_else(|| self.orphaned(event, stamp, &meaning)) {
+        if let Some(refusal) =
+            self.skewed(event, stamp, source).or_else(|| self.orphaned(event, stamp, &meaning))
+        {
             return Outcome::Refused(refusal);
-        }
-        let foreign_withdrawal = matches!(&meaning, Meaning::Withdrawal(w) if w.origin != stamp.origin);
-        if foreign_withdrawal {
-            return refused(RefusalCode::Forbidden, format!("{}: only its owner can withdraw an event", event.id));
         }
         let unheld = !self.known.entries.contains_key(&event.id)
             || self.known.own.get(&stamp.counter).is_none_or(|id| *id != event.id);
@@ -185,21 +217,14 @@ impl Planner<'_> {
     /// A log holds an event only after all that it is built on.
     fn orphaned(&self, event: &Event, stamp: &Stamp, meaning: &Meaning) -> Option<Refusal> {
         let waiting = |parent: &VertexId, why: &str| {
-            Some(Refusal::new(RefusalCode::WaitingForParent, format!("{}: waits for {parent}, {why}", event.id)))
+            Some(Refusal::new(
+                RefusalCode::WaitingForParent,
+                format!("{}: waits for {parent}, {why}", event.id),
+            ))
         };
         for parent in &stamp.parents {
             if !self.holds(parent) {
                 return waiting(parent, "which is not here");
-            }
-            let elsewhere = match self.known.entries.get(parent.as_str()) {
-                Some(entry) => entry.aggregate != event.aggregate_id,
-                None => self.known.decisions.get(parent).is_some_and(|a| *a != event.aggregate_id),
-            };
-            if elsewhere {
-                return Some(Refusal::new(
-                    RefusalCode::Invalid,
-                    format!("{}: its parent {parent} is of another aggregate", event.id),
-                ));
             }
             let newer = self.timestamp_of(&event.aggregate_id, parent).is_some_and(|t| t >= stamp.timestamp);
             if newer && !matches!(meaning, Meaning::Withdrawal(_)) {
@@ -221,7 +246,10 @@ impl Planner<'_> {
             counter: old.stamp.counter,
             refusal: Refusal::new(
                 RefusalCode::ContentMismatch,
-                format!("{}: another event with a smaller stamp has this id; issue this one again under a new id", event.id),
+                format!(
+                    "{}: another event with a smaller stamp has this id; issue this one again under a new id",
+                    event.id
+                ),
             ),
             position: old.position,
             held: None,

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use super::planner::{Meaning, Planner};
+use super::{
+    own::refused,
+    planner::{Meaning, Planner},
+};
 use crate::{
     decision::{RESOLUTION, Review},
     error::{Error, ErrorKind, Result},
     event::{Event, Metadata},
+    graph::VertexBody,
     ids::{AggregateId, EventId, EventType},
-    store::{DecisionDraft, Outcome},
+    limits::MAX_PARENTS,
+    store::{DecisionDraft, Outcome, RefusalCode},
 };
 
 impl Planner<'_> {
@@ -26,11 +31,22 @@ impl Planner<'_> {
         if let Some(missing) = draft.parents.iter().find(|p| !self.holds(p)) {
             return Err(Error::new(ErrorKind::NotFound, "decide", format!("no event {missing} in this log")));
         }
+        let history = self.known.graphs.get(&draft.aggregate).map(Vec::as_slice).unwrap_or_default();
+        if let Some(foreign) = draft.parents.iter().find(|p| !history.iter().any(|v| v.id == **p)) {
+            let what = format!("{foreign} is not an event of the aggregate {}", draft.aggregate);
+            return Ok(refused(RefusalCode::Invalid, what));
+        }
+        if history.iter().any(|v| v.body == VertexBody::Stub) {
+            let what =
+                format!("{}: no decision is taken over events that are not held whole", draft.aggregate);
+            return Ok(refused(RefusalCode::Invalid, what));
+        }
         let heads = self.current_heads(&draft.aggregate);
         if draft.expect_heads {
             let all: Vec<_> = heads.iter().map(|h| h.vertex.clone()).collect();
+            let complete = all == draft.parents || draft.parents.len() == MAX_PARENTS;
             if !draft.parents.iter().all(|p| all.contains(p))
-                || (draft.decision.conflict.is_some() && all != draft.parents)
+                || (draft.decision.conflict.is_some() && !complete)
             {
                 return Ok(Outcome::Stale);
             }
@@ -54,8 +70,7 @@ impl Planner<'_> {
             metadata: Metadata::default(),
         };
         let decision = crate::decision::Decision::read(&event, &draft.parents)?;
-        let position = self.log_kit_event(event, Meaning::Decision(Arc::new(decision)), draft.parents);
-        Ok(Outcome::Accepted { position })
+        Ok(self.log_kit_event(event, Meaning::Decision(Arc::new(decision)), draft.parents))
     }
 
     pub(super) fn review(&mut self, reviews: Vec<(AggregateId, Review)>) -> Result<()> {
@@ -64,8 +79,7 @@ impl Planner<'_> {
             let outcome = if self.known.entries.contains_key(&event.id) {
                 Outcome::Duplicate
             } else {
-                let position = self.log_kit_event(event, Meaning::Review(review), Vec::new());
-                Outcome::Accepted { position }
+                self.log_kit_event(event, Meaning::Review(review), Vec::new())
             };
             self.written.outcomes.push(outcome);
         }

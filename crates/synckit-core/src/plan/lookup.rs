@@ -1,6 +1,6 @@
 //! What has to be known before a write can be planned.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Known, Lookup, NodeState};
 use crate::{
@@ -33,7 +33,9 @@ impl Lookup {
             }
             match offered.event.event_type.as_str() {
                 RESOLUTION => {
-                    if let Ok(Decision { decision: Some(id), .. }) = Decision::read(&offered.event, &stamp.parents) {
+                    if let Ok(Decision { decision: Some(id), .. }) =
+                        Decision::read(&offered.event, &stamp.parents)
+                    {
                         self.decisions.insert(id);
                     }
                 }
@@ -103,8 +105,14 @@ fn all_offered<'a>(apply: &'a Apply, known: &'a Known) -> impl Iterator<Item = &
 pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
     let mut lookup = Lookup::default();
     match write {
-        Write::Apply(apply) if apply.retry_held => {
-            all_offered(apply, known).for_each(|o| lookup.offered(o, &known.node));
+        Write::Apply(apply) => {
+            if apply.retry_held {
+                all_offered(apply, known).for_each(|o| lookup.offered(o, &known.node));
+            }
+            for offered in all_offered(apply, known) {
+                let held = known.entries.get(&offered.event.id).map(|held| &held.aggregate);
+                lookup.aggregates.extend(held.filter(|a| **a != offered.event.aggregate_id).cloned());
+            }
         }
         Write::Withdraw(ids) => {
             for entry in ids.iter().filter_map(|id| known.entries.get(id)) {
@@ -127,9 +135,12 @@ pub(super) fn graphs(write: &Write, known: &Known) -> BTreeSet<AggregateId> {
     let mut wanted = BTreeSet::new();
     match write {
         Write::Apply(apply) => {
-            let mut ids = HashSet::new();
+            let mut times: HashMap<&EventId, usize> = HashMap::new();
             for offered in all_offered(apply, known) {
-                if !ids.insert(&offered.event.id) || needs_graph(offered, known) {
+                *times.entry(&offered.event.id).or_default() += 1;
+            }
+            for offered in all_offered(apply, known) {
+                if times[&offered.event.id] > 1 || needs_graph(offered, known) {
                     wanted.insert(offered.event.aggregate_id.clone());
                     if let Some(held) = known.entries.get(&offered.event.id) {
                         wanted.insert(held.aggregate.clone());
@@ -153,7 +164,9 @@ fn needs_graph(offered: &Offered, known: &Known) -> bool {
     if offered.event.event_type.is_reserved() {
         return true;
     }
-    let (Some(stamp), Some(held)) = (&offered.stamp, known.entries.get(&offered.event.id)) else { return false };
+    let (Some(stamp), Some(held)) = (&offered.stamp, known.entries.get(&offered.event.id)) else {
+        return false;
+    };
     if !stamp.is_before(&held.stamp) && !held.stub {
         return false;
     }

@@ -29,7 +29,7 @@ use crate::{
 pub struct Lookup {
     /// Event ids: the entries that count for them, and withdrawals.
     pub ids: BTreeSet<EventId>,
-    /// Decision ids: the aggregates of the decisions.
+    /// Decision ids: the aggregates and timestamps of the decisions.
     pub decisions: BTreeSet<VertexId>,
     /// Aggregates: their heads.
     pub aggregates: BTreeSet<AggregateId>,
@@ -84,8 +84,8 @@ pub struct Known {
     pub entries: HashMap<EventId, KnownEntry>,
     /// Ids withdrawn, with the stamps that the withdrawals give.
     pub withdrawn: HashMap<EventId, Stamp>,
-    /// Decisions.
-    pub decisions: HashMap<VertexId, AggregateId>,
+    /// Decisions: their aggregates, and the smallest timestamps of their copies.
+    pub decisions: HashMap<VertexId, (AggregateId, Timestamp)>,
     /// Heads; aggregates without events are left out.
     pub heads: HashMap<AggregateId, Vec<Head>>,
     /// Own events by counter.
@@ -94,7 +94,7 @@ pub struct Known {
     pub quarantine: Vec<Quarantined>,
     /// Per aggregate, the last event that came from the log without stamps.
     pub last_unstamped: HashMap<AggregateId, EventId>,
-    /// Whole histories of the aggregates that [`Write::graphs`] named.
+    /// Whole histories of all aggregates that [`Write::graphs`] named, empty ones included.
     pub graphs: HashMap<AggregateId, Vec<Vertex>>,
 }
 
@@ -193,7 +193,7 @@ pub struct Changes {
     pub superseded: Vec<u64>,
     /// Heads.
     pub heads: Vec<NewHeads>,
-    /// New decisions.
+    /// New decisions, and copies with smaller timestamps of known ones, which replace them.
     pub decisions: Vec<StoredDecision>,
     /// New reviews.
     pub reviews: Vec<ReviewRow>,
@@ -252,10 +252,9 @@ impl Write {
             Self::Decide(drafts) => planner.decide(drafts)?,
             Self::Review(reviews) => planner.review(reviews)?,
             Self::Withdraw(ids) => planner.withdraw(ids)?,
-            Self::Restamp(ids) => planner.restamp(ids),
+            Self::Restamp(events) => planner.restamp(events),
             Self::Release(rows) => planner.changes.released.extend(rows),
         }
         planner.finish()
     }
 }
-

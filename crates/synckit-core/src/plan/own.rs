@@ -46,25 +46,39 @@ impl Planner<'_> {
             } else {
                 refused(
                     RefusalCode::ContentMismatch,
-                    format!("{}: the id already names another event, at position {}", event.id, held.position),
+                    format!(
+                        "{}: the id already names another event, at position {}",
+                        event.id, held.position
+                    ),
                 )
             };
         }
         if self.known.withdrawn.contains_key(&event.id) {
-            return refused(RefusalCode::Invalid, format!("{}: an event with this id was withdrawn", event.id));
+            return refused(
+                RefusalCode::Invalid,
+                format!("{}: an event with this id was withdrawn", event.id),
+            );
         }
         let parents = parents_for_append(&self.current_heads(&event.aggregate_id));
-        let position = self.log_own(event, parents, content, Meaning::Domain);
-        Outcome::Accepted { position }
+        self.log_own(event, parents, content, Meaning::Domain)
     }
 
     /// Appends an event as this node's own on top of these parents.
-    pub(super) fn log_own(&mut self, event: Event, parents: Vec<VertexId>, content: Hash, meaning: Meaning) -> u64 {
+    pub(super) fn log_own(
+        &mut self,
+        event: Event,
+        parents: Vec<VertexId>,
+        content: Hash,
+        meaning: Meaning,
+    ) -> Outcome {
         let timestamp = self.tick(&event.aggregate_id, &parents);
-        self.known.node.counter += 1;
-        let stamp =
-            Stamp { origin: self.known.node.node, counter: self.known.node.counter, timestamp, parents };
-        self.log(event, stamp, content, None, false, meaning)
+        match Stamp::checked(self.known.node.node, self.known.node.counter + 1, timestamp, parents) {
+            Err(e) => refused(RefusalCode::Invalid, format!("{}: {}", event.id, e.message())),
+            Ok(stamp) => {
+                self.known.node.counter += 1;
+                Outcome::Accepted { position: self.log(event, stamp, content, None, false, meaning) }
+            }
+        }
     }
 
     pub(super) fn too_large(&self, event: &Event) -> Option<Refusal> {
@@ -72,7 +86,10 @@ impl Planner<'_> {
         (bytes > self.around.max_data).then(|| {
             Refusal::new(
                 RefusalCode::TooLarge,
-                format!("{}: the data has {bytes} bytes; at most {} are taken", event.id, self.around.max_data),
+                format!(
+                    "{}: the data has {bytes} bytes; at most {} are taken",
+                    event.id, self.around.max_data
+                ),
             )
         })
     }
@@ -88,7 +105,7 @@ impl Planner<'_> {
     fn withdraw_one(&mut self, id: &EventId) -> Result<Outcome> {
         let missing = || Error::new(ErrorKind::NotFound, "withdraw", format!("no event {id} in this log"));
         let entry = self.known.entries.get(id).cloned().ok_or_else(missing)?;
-        if entry.stamp.origin != self.known.node.node {
+        if !self.is_own(entry.stamp.origin) {
             return Ok(refused(
                 RefusalCode::Forbidden,
                 format!("{id}: only its owner, the node {}, can withdraw it", entry.stamp.origin),
@@ -97,8 +114,13 @@ impl Planner<'_> {
         if entry.event_type.is_reserved() {
             return Ok(refused(RefusalCode::Invalid, format!("{id}: the kit's own events stay")));
         }
-        let refused_rows: Vec<_> =
-            self.known.quarantine.iter().filter(|q| q.side == QuarantineSide::Refused && q.id == *id).cloned().collect();
+        let refused_rows: Vec<_> = self
+            .known
+            .quarantine
+            .iter()
+            .filter(|q| q.side == QuarantineSide::Refused && q.id == *id)
+            .cloned()
+            .collect();
         if refused_rows.is_empty() {
             return Ok(refused(
                 RefusalCode::Invalid,
@@ -116,30 +138,39 @@ impl Planner<'_> {
             timestamp: entry.stamp.timestamp,
             parents: entry.stamp.parents,
         };
-        let position = self.log_kit_event(
+        let outcome = self.log_kit_event(
             withdrawal.to_event(&entry.aggregate)?,
             Meaning::Withdrawal(withdrawal.clone()),
             withdrawal.parents,
         );
-        self.changes.released.extend(refused_rows);
-        Ok(Outcome::Accepted { position })
+        if matches!(outcome, Outcome::Accepted { .. }) {
+            self.changes.released.extend(refused_rows);
+        }
+        Ok(outcome)
     }
 
-    pub(super) fn log_kit_event(&mut self, event: Event, meaning: Meaning, parents: Vec<VertexId>) -> u64 {
+    pub(super) fn log_kit_event(
+        &mut self,
+        event: Event,
+        meaning: Meaning,
+        parents: Vec<VertexId>,
+    ) -> Outcome {
         let content = content_hash(&event);
         self.log_own(event, parents, content, meaning)
     }
 
     /// Offers own events again under smaller stamps: their first ones were made by a clock that ran ahead.
     pub(super) fn restamp(&mut self, events: Vec<Event>) {
-        let mut known: Vec<_> = events
-            .into_iter()
-            .filter_map(|event| self.known.entries.get(&event.id).cloned().map(|entry| (entry, event)))
-            .collect();
-        known.sort_by_key(|(entry, _)| entry.position);
-        for (entry, event) in known {
-            let outcome = self.restamp_one(&entry, event);
-            self.written.outcomes.push(outcome);
+        let first = self.written.outcomes.len();
+        let mut known = Vec::new();
+        for (i, event) in events.into_iter().enumerate() {
+            let missing = format!("{}: there is no such event in this log", event.id);
+            self.written.outcomes.push(refused(RefusalCode::Invalid, missing));
+            known.extend(self.known.entries.get(&event.id).cloned().map(|entry| (entry, i, event)));
+        }
+        known.sort_by_key(|(entry, ..)| entry.position);
+        for (entry, i, event) in known {
+            self.written.outcomes[first + i] = self.restamp_one(&entry, event);
         }
     }
 
@@ -156,7 +187,8 @@ impl Planner<'_> {
         }
         let Ok(meaning) = Meaning::of(&event, &parents, false) else { return Outcome::Duplicate };
         self.known.node.counter += 1;
-        let stamp = Stamp { origin: self.known.node.node, counter: self.known.node.counter, timestamp, parents };
+        let stamp =
+            Stamp { origin: self.known.node.node, counter: self.known.node.counter, timestamp, parents };
         Outcome::Accepted { position: self.log(event, stamp, content, None, false, meaning) }
     }
 
@@ -168,4 +200,3 @@ impl Planner<'_> {
 pub(super) fn refused(code: RefusalCode, detail: String) -> Outcome {
     Outcome::Refused(Refusal::new(code, detail))
 }
-

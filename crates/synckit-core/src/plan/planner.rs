@@ -9,7 +9,7 @@ use super::{Changes, Known, KnownEntry, KnownStamp, NewEntry, NewHeads, Surround
 use crate::{
     cursor::Mark,
     decision::{CONFLICT, Decision, RESOLUTION, Review, WITHDRAWAL, Withdrawal, conflict_id},
-    error::Result,
+    error::{Error, ErrorKind, Result},
     event::Event,
     graph::{AggregateGraph, Head, Vertex, VertexBody, conflicting},
     hash::{Hash, chain_hash},
@@ -28,15 +28,27 @@ pub(super) enum Meaning {
 
 impl Meaning {
     pub(super) fn of(event: &Event, parents: &[VertexId], stub: bool) -> Result<Self, Refusal> {
-        let invalid = |e: crate::Error| Refusal::new(RefusalCode::Invalid, e.to_string());
-        if !event.event_type.is_reserved() {
-            return Ok(Self::Domain);
+        let invalid = |e: Error| Refusal::new(RefusalCode::Invalid, e.to_string());
+        let misnamed = |what: &str| Err(Refusal::new(RefusalCode::Invalid, format!("{}: {what}", event.id)));
+        if event.aggregate_id.is_reserved() {
+            return misnamed("aggregate ids that begin with synckit. are reserved");
+        }
+        match (event.event_type.is_reserved(), event.id.is_reserved()) {
+            (false, false) => return Ok(Self::Domain),
+            (false, true) => return misnamed("ids that begin with synckit. are reserved"),
+            (true, false) => return misnamed("an event of the kit has an id that begins with synckit."),
+            (true, true) => {}
         }
         if stub {
-            return Err(Refusal::new(RefusalCode::Invalid, format!("{}: the kit's own events come whole", event.id)));
+            return Err(Refusal::new(
+                RefusalCode::Invalid,
+                format!("{}: the kit's own events come whole", event.id),
+            ));
         }
         match event.event_type.as_str() {
-            RESOLUTION => Decision::read(event, parents).map(|d| Self::Decision(Arc::new(d))).map_err(invalid),
+            RESOLUTION => {
+                Decision::read(event, parents).map(|d| Self::Decision(Arc::new(d))).map_err(invalid)
+            }
             CONFLICT => Review::read(event).map(Self::Review).map_err(invalid),
             WITHDRAWAL => Withdrawal::read(event).map(Self::Withdrawal).map_err(invalid),
             other => Err(Refusal::new(
@@ -79,6 +91,8 @@ pub(super) struct Planner<'a> {
     in_conflict_before: HashMap<AggregateId, bool>,
     /// Where in `changes.entries` the entry of this plan that counts for an id is.
     new_entries: HashMap<EventId, usize>,
+    /// Aggregates whose histories were needed and not given: a defect of the store.
+    missing: BTreeSet<AggregateId>,
 }
 
 impl<'a> Planner<'a> {
@@ -94,6 +108,7 @@ impl<'a> Planner<'a> {
             recompute: BTreeSet::new(),
             in_conflict_before: HashMap::new(),
             new_entries: HashMap::new(),
+            missing: BTreeSet::new(),
         }
     }
 
@@ -110,15 +125,12 @@ impl<'a> Planner<'a> {
     pub(super) fn timestamp_of(&self, aggregate: &AggregateId, vertex: &VertexId) -> Option<Timestamp> {
         let entry = self.known.entries.get(vertex.as_str()).map(|e| e.stamp.timestamp);
         let withdrawn = || self.known.withdrawn.get(vertex.as_str()).map(|s| s.timestamp);
-        let in_graph = || {
-            let graph = self.known.graphs.get(aggregate)?;
-            graph.iter().filter(|v| v.id == *vertex).map(|v| v.key.timestamp).min()
-        };
         let head = || {
             let heads = self.heads.get(aggregate).or_else(|| self.known.heads.get(aggregate))?;
             heads.iter().find(|h| h.vertex == *vertex).map(|h| h.timestamp)
         };
-        entry.or_else(withdrawn).or_else(in_graph).or_else(head)
+        let decision = || self.known.decisions.get(vertex).map(|(_, timestamp)| *timestamp);
+        entry.or_else(withdrawn).or_else(decision).or_else(head)
     }
 
     pub(super) fn holds(&self, vertex: &VertexId) -> bool {
@@ -129,12 +141,12 @@ impl<'a> Planner<'a> {
 
     /// The heads of an aggregate as the plan has them so far.
     pub(super) fn current_heads(&mut self, aggregate: &AggregateId) -> Vec<Head> {
-        if self.recompute.remove(aggregate) {
-            let vertices = self.known.graphs.get(aggregate).cloned().unwrap_or_default();
-            if let Ok(graph) = AggregateGraph::new(aggregate.clone(), vertices) {
-                self.touch(aggregate);
-                self.heads.insert(aggregate.clone(), graph.heads());
-            }
+        if self.recompute.contains(aggregate)
+            && let Some(vertices) = self.known.graphs.get(aggregate)
+            && let Ok(graph) = AggregateGraph::new(aggregate.clone(), vertices.clone())
+        {
+            self.recompute.remove(aggregate);
+            *self.touch(aggregate) = graph.heads();
         }
         match self.heads.get(aggregate) {
             Some(heads) => heads.clone(),
@@ -151,7 +163,15 @@ impl<'a> Planner<'a> {
     }
 
     /// Appends an entry to the log, and moves the heads.
-    pub(super) fn log(&mut self, event: Event, stamp: Stamp, content: Hash, from: Option<LogId>, stub: bool, meaning: Meaning) -> u64 {
+    pub(super) fn log(
+        &mut self,
+        event: Event,
+        stamp: Stamp,
+        content: Hash,
+        from: Option<LogId>,
+        stub: bool,
+        meaning: Meaning,
+    ) -> u64 {
         let head = self.known.node.head;
         let hash = chain_hash(&head.hash, &event.id, &stamp, &content);
         let position = head.position + 1;
@@ -193,7 +213,16 @@ impl<'a> Planner<'a> {
             Meaning::Withdrawal(withdrawal) => self.add_withdrawal(&aggregate, withdrawal),
         }
         self.new_entries.insert(event.id.clone(), self.changes.entries.len());
-        self.changes.entries.push(NewEntry { position, event, stamp, content, hash, from, stub, superseded: false });
+        self.changes.entries.push(NewEntry {
+            position,
+            event,
+            stamp,
+            content,
+            hash,
+            from,
+            stub,
+            superseded: false,
+        });
         position
     }
 
@@ -224,23 +253,28 @@ impl<'a> Planner<'a> {
         for head in heads.iter_mut() {
             head.settled_by.retain(|s| !vertex.parents.contains(s));
         }
-        let head =
-            Head {
-                vertex: vertex.id,
-                timestamp: vertex.key.timestamp,
-                is_decision: false,
-                newest: Some(vertex.key),
-                settled_by: Vec::new(),
-            };
+        let head = Head {
+            vertex: vertex.id,
+            timestamp: vertex.key.timestamp,
+            is_decision: false,
+            newest: Some(vertex.key),
+            settled_by: Vec::new(),
+        };
         let at = heads.partition_point(|h| h.vertex < head.vertex);
         heads.insert(at, head);
     }
 
+    /// The whole history of an aggregate, which must have been asked for.
+    fn history(&mut self, aggregate: &AggregateId) -> &mut Vec<Vertex> {
+        if !self.known.graphs.contains_key(aggregate) {
+            self.missing.insert(aggregate.clone());
+        }
+        self.known.graphs.entry(aggregate.clone()).or_default()
+    }
+
     fn replace_vertex(&mut self, old: &KnownEntry, aggregate: &AggregateId, vertex: Vertex) {
         if old.aggregate != *aggregate {
-            if let Some(graph) = self.known.graphs.get_mut(&old.aggregate) {
-                graph.retain(|v| v.id != vertex.id);
-            }
+            self.history(&old.aggregate).retain(|v| v.id != vertex.id);
             self.touch(&old.aggregate);
             self.recompute.insert(old.aggregate.clone());
         }
@@ -264,14 +298,18 @@ impl<'a> Planner<'a> {
     fn add_decision(&mut self, event: &Event, stamp: &Stamp, decision: Arc<Decision>) {
         let aggregate = &event.aggregate_id;
         let id = decision.vertex(&event.id);
-        self.known.decisions.insert(id.clone(), aggregate.clone());
-        self.changes.decisions.push(StoredDecision {
-            vertex: id.clone(),
-            event: event.id.clone(),
-            aggregate: aggregate.clone(),
-            conflict: decision.conflict.clone(),
-        });
-        self.known.graphs.entry(aggregate.clone()).or_default().push(Vertex {
+        let smallest = self.known.decisions.get(&id).is_none_or(|(_, held)| stamp.timestamp < *held);
+        if smallest {
+            self.known.decisions.insert(id.clone(), (aggregate.clone(), stamp.timestamp));
+            self.changes.decisions.push(StoredDecision {
+                vertex: id.clone(),
+                event: event.id.clone(),
+                aggregate: aggregate.clone(),
+                conflict: decision.conflict.clone(),
+                timestamp: stamp.timestamp,
+            });
+        }
+        self.history(aggregate).push(Vertex {
             id,
             parents: stamp.parents.clone(),
             key: stamp.key(&event.id),
@@ -303,14 +341,13 @@ impl<'a> Planner<'a> {
             key: stamp.key(&withdrawal.id),
             body: VertexBody::Withdrawn,
         };
-        if let Some(graph) = self.known.graphs.get_mut(aggregate) {
-            match graph.iter_mut().find(|v| v.id == vertex.id) {
-                Some(held) => held.body = VertexBody::Withdrawn,
-                None => graph.push(vertex),
-            }
-            self.touch(aggregate);
-            self.recompute.insert(aggregate.clone());
+        let history = self.history(aggregate);
+        match history.iter_mut().find(|v| v.id == vertex.id) {
+            Some(held) => held.body = VertexBody::Withdrawn,
+            None => history.push(vertex),
         }
+        self.touch(aggregate);
+        self.recompute.insert(aggregate.clone());
     }
 
     /// The node takes a new id: it met an event of its own that it does not hold.
@@ -329,6 +366,10 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn finish(mut self) -> Result<(Changes, Written)> {
+        if let Some(aggregate) = self.missing.first() {
+            let what = format!("the store did not give the history of {aggregate}");
+            return Err(Error::new(ErrorKind::Internal, "plan a write", what));
+        }
         for aggregate in std::mem::take(&mut self.recompute) {
             let vertices = self.known.graphs.remove(&aggregate).unwrap_or_default();
             let graph = AggregateGraph::new(aggregate.clone(), vertices)?;

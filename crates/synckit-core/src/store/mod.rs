@@ -9,12 +9,12 @@ use async_trait::async_trait;
 
 pub use self::{
     read::{
-        CheckpointRow, LogEntry, LogPage, OpenConflict, Quarantined, QuarantineSide, ReadRequest, ReviewRow,
+        CheckpointRow, LogEntry, LogPage, OpenConflict, QuarantineSide, Quarantined, ReadRequest, ReviewRow,
         StoredDecision,
     },
     write::{
-        Acknowledged, Apply, Checkpoint, DecisionDraft, Notice, Offered, Outcome, Refusal, RefusalCode, Write,
-        Written,
+        Acknowledged, Apply, Checkpoint, DecisionDraft, Notice, Offered, Outcome, Refusal, RefusalCode,
+        Write, Written,
     },
 };
 use crate::{

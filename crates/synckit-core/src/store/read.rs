@@ -9,7 +9,7 @@ use crate::{
     filter::Filter,
     hash::Hash,
     ids::{AggregateId, ConflictId, EventId, LogId, NodeId, VertexId},
-    stamp::{CanonicalKey, Stamp},
+    stamp::{CanonicalKey, Stamp, Timestamp},
 };
 
 /// One entry of a log.
@@ -95,7 +95,8 @@ impl ReadRequest {
     /// The entry as this request wants it: whole, as a stub, or not at all. For stores.
     #[must_use]
     pub fn shape(&self, mut entry: LogEntry) -> Option<LogEntry> {
-        let echo = self.not_from.is_some_and(|(log, floor)| entry.from == Some(log) && entry.position > floor);
+        let echo =
+            self.not_from.is_some_and(|(log, floor)| entry.from == Some(log) && entry.position > floor);
         let unwanted = echo || (self.only_counting && entry.superseded);
         if unwanted || !self.filter.wants_aggregate(&entry.event.aggregate_id) {
             return None;
@@ -201,12 +202,14 @@ pub struct ReviewRow {
 pub struct StoredDecision {
     /// The vertex.
     pub vertex: VertexId,
-    /// Its event; one of them, if there are copies.
+    /// Its event; the one with the smallest timestamp, if there are copies.
     pub event: EventId,
     /// The aggregate.
     pub aggregate: AggregateId,
     /// The conflict decided; none for an undo.
     pub conflict: Option<ConflictId>,
+    /// The timestamp of that event: the smallest among the copies.
+    pub timestamp: Timestamp,
 }
 
 /// A peer's checkpoint.

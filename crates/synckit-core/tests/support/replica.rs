@@ -91,7 +91,7 @@ impl Replica {
         }
         for id in &lookup.decisions {
             if let Some(row) = self.decisions.get(id) {
-                known.decisions.insert(id.clone(), row.aggregate.clone());
+                known.decisions.insert(id.clone(), (row.aggregate.clone(), row.timestamp));
             }
         }
         for aggregate in &lookup.aggregates {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use synckit_core::{
     CursorMode, Error, ErrorKind, Result, Transport, VectorCursor,
-    store::{Apply, Checkpoint, Outcome, Quarantined, QuarantineSide, Write, Written},
+    store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, Write, Written},
     transport::PeerState,
 };
 
@@ -170,4 +170,3 @@ impl<'a> Run<'a> {
 fn refused_by(rows: Vec<Quarantined>, peer: synckit_core::LogId) -> Vec<Quarantined> {
     rows.into_iter().filter(|q| q.side == QuarantineSide::Refused && q.peer == peer).collect()
 }
-

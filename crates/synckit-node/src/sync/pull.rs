@@ -64,7 +64,9 @@ fn check_page(request: &PullRequest, page: &PullPage, session: &Session) -> Resu
     if page.log != session.peer.log {
         return Err(Error::new(ErrorKind::LogChanged, "pull", "the peer's log changed between two pages"));
     }
-    if page.next.position < request.after.position || (page.has_more && page.next.position == request.after.position) {
+    if page.next.position < request.after.position
+        || (page.has_more && page.next.position == request.after.position)
+    {
         return Err(Error::new(ErrorKind::Protocol, "pull", "the peer gives pages that do not lead on"));
     }
     Ok(())

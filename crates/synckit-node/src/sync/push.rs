@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use synckit_core::{
     Error, ErrorKind, Event, EventId, Result,
     store::{
-        Acknowledged, LogEntry, LogPage, Outcome, Quarantined, QuarantineSide, ReadRequest, RefusalCode,
+        Acknowledged, LogEntry, LogPage, Outcome, QuarantineSide, Quarantined, ReadRequest, RefusalCode,
         Write,
     },
     transport::{PushReply, PushRequest},
@@ -44,9 +44,7 @@ impl Run<'_> {
                 page = self.read_own(session, next).await?;
                 continue;
             }
-            let following = async {
-                if has_more { Some(self.read_own(session, next).await) } else { None }
-            };
+            let following = async { if has_more { Some(self.read_own(session, next).await) } else { None } };
             let (reply, following) = tokio::join!(self.offer(session, &entries), following);
             session.checkpoint.push = next;
             skewed.extend(self.acknowledge(session, entries, reply?, Vec::new()).await?);
@@ -92,7 +90,8 @@ impl Run<'_> {
         again: Vec<Quarantined>,
     ) -> Result<Vec<EventId>> {
         let mut rows: HashMap<u64, Quarantined> = again.into_iter().map(|q| (q.position, q)).collect();
-        let (mut refused, mut released, mut skewed, mut positions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut refused, mut released, mut skewed, mut positions) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (entry, (id, outcome)) in entries.iter().zip(reply.acks) {
             let before = rows.remove(&entry.position);
             match outcome {
@@ -191,4 +190,3 @@ mod tests {
         assert!(!follows(4, &[], 4));
     }
 }
-

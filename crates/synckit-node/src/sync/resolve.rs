@@ -6,8 +6,8 @@ use futures_util::FutureExt as _;
 use synckit_core::{
     AggregateId, Event, EventId, Result, Stamp,
     decision::{Decision, Review},
-    graph::{ConflictOutline, ViewEvent},
-    limits::DECIDE_ANYWHERE_AFTER_MICROS,
+    graph::{AggregateGraph, ConflictOutline, ViewEvent},
+    limits::{DECIDE_ANYWHERE_AFTER_MICROS, MAX_PARENTS},
     store::{DecisionDraft, Identity, LogEntry, Outcome, Write},
 };
 use synckit_resolve::{Conflict, Reads, Resolution, Side};
@@ -44,7 +44,7 @@ impl Run<'_> {
                 .graphs(&undecided)
                 .await?
                 .iter()
-                .filter_map(synckit_core::graph::AggregateGraph::conflict)
+                .filter_map(decidable)
                 .filter(|outline| self.may_decide(outline, &identity))
                 .collect();
             let verdicts = self.verdicts(outlines).await?;
@@ -72,14 +72,25 @@ impl Run<'_> {
         let loaded = self.load(&outlines).await?;
         let mut verdicts = Verdicts::default();
         for outline in outlines {
-            let (id, aggregate, heads) = (outline.id.clone(), outline.aggregate.clone(), outline.heads.clone());
+            let (id, aggregate, heads) =
+                (outline.id.clone(), outline.aggregate.clone(), outline.heads.clone());
             let adopted: Vec<_> = outline.sides.iter().map(|s| s.head.clone()).collect();
             let review = |reason: String| Review { conflict: id.clone(), heads: heads.clone(), reason };
             match self.ask(conflict(outline, &loaded)).await {
-                Ok(Resolution::Adopt { heads: adopts, hidden, restored, merged, outcome, rule, group, reasons }) => {
+                Ok(Resolution::Adopt {
+                    heads: adopts,
+                    hidden,
+                    restored,
+                    merged,
+                    outcome,
+                    rule,
+                    group,
+                    reasons,
+                }) => {
                     if adopts.is_empty() || !adopts.iter().all(|h| adopted.contains(h)) {
                         let name = self.node.resolver.name();
-                        let reason = format!("the resolver {name} adopted a view that is not one of the sides");
+                        let reason =
+                            format!("the resolver {name} adopted a view that is not one of the sides");
                         verdicts.reviews.push((aggregate, review(reason)));
                         continue;
                     }
@@ -95,8 +106,12 @@ impl Run<'_> {
                         expect_heads: true,
                     });
                 }
-                Ok(Resolution::Review { reason }) | Err(reason) => verdicts.reviews.push((aggregate, review(reason))),
-                Ok(_) => verdicts.reviews.push((aggregate, review("the resolver gave an unknown answer".into()))),
+                Ok(Resolution::Review { reason }) | Err(reason) => {
+                    verdicts.reviews.push((aggregate, review(reason)))
+                }
+                Ok(_) => {
+                    verdicts.reviews.push((aggregate, review("the resolver gave an unknown answer".into())))
+                }
             }
         }
         Ok(verdicts)
@@ -145,6 +160,15 @@ impl Run<'_> {
             self.node.store.write(Write::Review(verdicts.reviews)).await?;
         }
         Ok(())
+    }
+}
+
+/// The conflict as far as one decision reaches: over more heads than an event may name, it is decided in stages.
+fn decidable(graph: &AggregateGraph) -> Option<ConflictOutline> {
+    let conflict = graph.conflict()?;
+    match conflict.heads.get(..MAX_PARENTS) {
+        Some(some) if conflict.heads.len() > MAX_PARENTS => graph.conflict_between(some).ok(),
+        _ => Some(conflict),
     }
 }
 

@@ -22,7 +22,13 @@ pub(super) fn greeting(checkpoint: Option<&Checkpoint>, wants_vector: bool) -> G
 
 /// A peer whose log is another one, or is not what it was, is met from the beginning, in both directions. What is in our log
 /// by then is sent to it whoever it came from.
-pub(super) fn plan_start(known: &[Checkpoint], peer: &PeerState, address: &str, filter: Hash, head: u64) -> Start {
+pub(super) fn plan_start(
+    known: &[Checkpoint],
+    peer: &PeerState,
+    address: &str,
+    filter: Hash,
+    head: u64,
+) -> Start {
     let forget = known.iter().find(|c| c.address == address && c.log != peer.log).map(|c| c.log);
     let met = known.iter().find(|c| c.log == peer.log);
     let mut checkpoint = match met {
@@ -50,7 +56,13 @@ mod tests {
     use super::*;
 
     fn peer(log: u128, verified: bool) -> PeerState {
-        PeerState::new(LogId::from_u128(log), NodeId::from_u128(9), CursorMode::Integer, Mark::START, verified)
+        PeerState::new(
+            LogId::from_u128(log),
+            NodeId::from_u128(9),
+            CursorMode::Integer,
+            Mark::START,
+            verified,
+        )
     }
 
     fn known(log: u128) -> Checkpoint {
@@ -69,7 +81,10 @@ mod tests {
     #[test]
     fn a_log_that_is_not_what_it_was_is_met_anew() {
         let start = plan_start(&[known(1)], &peer(1, false), "hub", Hash::ZERO, 9);
-        assert_eq!((start.checkpoint.pull, start.checkpoint.push, start.checkpoint.echo_floor), (Mark::START, 0, 9));
+        assert_eq!(
+            (start.checkpoint.pull, start.checkpoint.push, start.checkpoint.echo_floor),
+            (Mark::START, 0, 9)
+        );
         assert!(start.over);
     }
 

@@ -141,8 +141,7 @@ impl Answer {
     }
 }
 
-/// A peer that reads one request per connection and answers with fixed bytes. Keeps the connection open if there are
-/// none.
+/// A peer that reads one request per connection and answers with fixed bytes.
 pub struct Fake {
     pub address: SocketAddr,
     pub requests: Arc<std::sync::Mutex<Vec<String>>>,
@@ -150,7 +149,17 @@ pub struct Fake {
 }
 
 impl Fake {
+    /// Closes each connection after its answer.
     pub async fn answering(answers: Vec<Vec<u8>>) -> Self {
+        Self::start(answers, false).await
+    }
+
+    /// Keeps the connection open after its answer.
+    pub async fn stuck_after(answer: &[u8]) -> Self {
+        Self::start(vec![answer.to_vec()], true).await
+    }
+
+    async fn start(answers: Vec<Vec<u8>>, hold: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -163,7 +172,7 @@ impl Fake {
                 let request = read_request(&mut raw).await;
                 seen.lock().unwrap().push(request);
                 raw.get_mut().write_all(&answer).await.unwrap();
-                if answer.is_empty() {
+                if hold {
                     open.push(raw);
                 }
             }
