@@ -1,1 +1,65 @@
-fn main() {}
+//! The project's chores: `cargo xtask --help`.
+#![forbid(unsafe_code)]
+
+mod january;
+mod run;
+mod tidy;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::run::{Outcome, cargo};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The project's chores")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Everything that continuous integration checks.
+    Ci,
+    /// Every test.
+    Test,
+    /// The rules of the workspace that no other tool checks.
+    Tidy,
+    /// A month of flights through the command line: three replicas, one hub, both modes.
+    January {
+        /// CloudEvents, one JSON object a line, plain or gzip; January 2013 by default.
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Ci => ci(),
+        Chore::Test => test(),
+        Chore::Tidy => tidy::check(),
+        Chore::January { file } => january::run(file),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ci() -> Outcome<()> {
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    tidy::check()?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[])?;
+    cargo(&["doc", "--workspace", "--all-features", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    cargo(&["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"], &[])?;
+    january::run(None)?;
+    test()
+}
+
+fn test() -> Outcome<()> {
+    cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"], &[])
+}

@@ -1,5 +1,7 @@
 //! Nodes, hubs and what happens between them, on stores in memory.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},

@@ -1,4 +1,5 @@
 //! Peers that fail, and what the client makes of it.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -29,10 +30,28 @@ async fn statuses_and_codes_become_kinds() {
         ("403 No", "", "", ErrorKind::Forbidden, "403"),
         ("404 No", "", "<html>", ErrorKind::NotFound, "404: <html>"),
         ("413 Big", "", "", ErrorKind::TooLarge, "413"),
-        ("409 No", "", r#"{"error":{"code":"LOG_CHANGED","message":"gone","op":"pull"}}"#, ErrorKind::LogChanged, "gone"),
-        ("409 No", "", r#"{"error":{"code":"CONFLICT","message":"taken"}}"#, ErrorKind::ContentMismatch, "taken"),
+        (
+            "409 No",
+            "",
+            r#"{"error":{"code":"LOG_CHANGED","message":"gone","op":"pull"}}"#,
+            ErrorKind::LogChanged,
+            "gone",
+        ),
+        (
+            "409 No",
+            "",
+            r#"{"error":{"code":"CONFLICT","message":"taken"}}"#,
+            ErrorKind::ContentMismatch,
+            "taken",
+        ),
         ("503 Busy", "", r#"{"error":{"code":"BUSY"}}"#, ErrorKind::Busy, "503"),
-        ("400 Bad", "", r#"{"error":{"code":"INVALID_CURSOR","message":"no\nsuch\u0007"}}"#, ErrorKind::Invalid, "400: no such"),
+        (
+            "400 Bad",
+            "",
+            r#"{"error":{"code":"INVALID_CURSOR","message":"no\nsuch\u0007"}}"#,
+            ErrorKind::Invalid,
+            "400: no such",
+        ),
         ("204 None", "", "", ErrorKind::Protocol, "204"),
         ("301 Moved", "Location: http://elsewhere/\r\n", "", ErrorKind::Protocol, "301"),
     ];
@@ -98,7 +117,8 @@ async fn answers_are_limited_before_and_after_decompression() {
     let bomb = gzip::compress(&body);
     assert!(bomb.len() < 1000);
     let zipped = answer("200 OK", "Content-Encoding: gzip\r\n", &bomb);
-    let mut chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n186a0\r\n".to_vec();
+    let mut chunked =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n186a0\r\n".to_vec();
     chunked.extend_from_slice(&body);
     chunked.extend_from_slice(b"\r\n0\r\n\r\n");
     for (reply, kind) in [
@@ -145,7 +165,9 @@ async fn pages_and_replies_that_make_no_sense_are_refused() {
         let error = peer.pull(PullRequest::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{body}: {error}");
     }
-    let fake = Fake::answering(vec![kit_greeting(), answer("200 OK", "", page("null,null", 1, false).as_bytes())]).await;
+    let fake =
+        Fake::answering(vec![kit_greeting(), answer("200 OK", "", page("null,null", 1, false).as_bytes())])
+            .await;
     let peer = HttpTransport::new(&fake.url()).unwrap();
     let error = peer.pull(PullRequest { limit: 1, ..PullRequest::default() }).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "more than was asked for");
@@ -153,7 +175,10 @@ async fn pages_and_replies_that_make_no_sense_are_refused() {
     for body in [
         r#"{"status":"ok"}"#.to_owned(),
         format!(r#"{{"status":"ok","results":[],"log":"{id}","head":{}}}"#, mark(1)),
-        format!(r#"{{"status":"ok","results":[{{"id":"x","status":"accepted"}}],"log":"{id}","head":{}}}"#, mark(1)),
+        format!(
+            r#"{{"status":"ok","results":[{{"id":"x","status":"accepted"}}],"log":"{id}","head":{}}}"#,
+            mark(1)
+        ),
     ] {
         let fake = Fake::answering(vec![kit_greeting(), answer("200 OK", "", body.as_bytes())]).await;
         let peer = HttpTransport::new(&fake.url()).unwrap();
@@ -215,7 +240,9 @@ async fn credentials_are_sent_and_never_shown() {
     let peer = HttpTransport::new(&format!("http://user:w0rd@{gone}")).unwrap();
     let error = peer.greet(Greeting::default()).await.unwrap_err();
     shown.push(format!("{peer:?} {error} {error:?}"));
-    for bad in ["http://u:w0rd@", "http://u:w0rd@host:x", "ftp://u:w0rd@host", "http://u:w0rd@host?t0ken", "u:w0rd"] {
+    for bad in
+        ["http://u:w0rd@", "http://u:w0rd@host:x", "ftp://u:w0rd@host", "http://u:w0rd@host?t0ken", "u:w0rd"]
+    {
         let error = HttpTransport::new(bad).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         shown.push(format!("{error} {error:?}"));

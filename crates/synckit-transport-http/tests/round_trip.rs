@@ -1,4 +1,5 @@
 //! A client of this kit and a hub of this kit.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -57,7 +58,8 @@ async fn greet_pull_and_push() {
 
 fn stamped(id: &str, counter: u64, parents: &[&str]) -> Offered {
     let parents = parents.iter().map(|p| VertexId::new(*p).unwrap()).collect();
-    let stamp = Stamp::checked(NodeId::from_u128(7), counter, Timestamp::from_micros(counter), parents).unwrap();
+    let stamp =
+        Stamp::checked(NodeId::from_u128(7), counter, Timestamp::from_micros(counter), parents).unwrap();
     Offered { stamp: Some(stamp), ..Offered::unstamped(event(id, "1")) }
 }
 
@@ -76,7 +78,8 @@ async fn bytes_come_out_as_they_went_in() {
         r#"{ "z" : [ 1.0 , -0 ] ,"a":"grüße 😀" , "a" : null}"#,
         "\" \u{2028} \u{7f}\"",
     ];
-    let mut events: Vec<_> = texts.iter().enumerate().map(|(i, text)| event(&format!("e-{i}"), text)).collect();
+    let mut events: Vec<_> =
+        texts.iter().enumerate().map(|(i, text)| event(&format!("e-{i}"), text)).collect();
     events[0].metadata = Metadata::from_json(r#"{"b": 1e400 ,"a":"\u0041","":[1 , 2]}"#).unwrap();
     events[1].id = synckit_core::EventId::new("\"id\" \\ é 😀").unwrap();
     let mut binary = event("binary", "1");
@@ -85,7 +88,11 @@ async fn bytes_come_out_as_they_went_in() {
 
     let entries = events.iter().cloned().map(Offered::unstamped).collect();
     let reply = peer.push(push(entries)).await.unwrap();
-    assert!(reply.acks.iter().all(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. })), "{:?}", reply.acks);
+    assert!(
+        reply.acks.iter().all(|(_, outcome)| matches!(outcome, Outcome::Accepted { .. })),
+        "{:?}",
+        reply.acks
+    );
     let page = peer.pull(PullRequest::default()).await.unwrap();
     let pulled: Vec<_> = page.entries.into_iter().map(|offered| offered.event).collect();
     assert_eq!(pulled, events);
@@ -177,11 +184,8 @@ async fn large_pages_and_pushes_are_cut_between_events() {
     let server = Server::start().await;
     let peer = HttpTransport::builder(&server.url()).max_request_bytes(300_000).build().unwrap();
     let parents: Vec<String> = (0..40).map(|i| format!("{i}{}", "p".repeat(250))).collect();
-    let mut entries: Vec<_> = parents
-        .iter()
-        .enumerate()
-        .map(|(i, id)| stamped(id, i as u64 + 1, &[]))
-        .collect();
+    let mut entries: Vec<_> =
+        parents.iter().enumerate().map(|(i, id)| stamped(id, i as u64 + 1, &[])).collect();
     let names: Vec<&str> = parents.iter().map(String::as_str).collect();
     entries.extend((0..1000).map(|i| stamped(&format!("e-{i}"), i + 100, &names)));
     let reply = peer.push(push(entries.clone())).await.unwrap();

@@ -1,4 +1,5 @@
 //! What the server refuses, and how it says so.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -26,7 +27,9 @@ async fn other_paths_methods_and_media_are_refused() {
         let answer = server.get(path).await;
         assert_eq!((answer.status, answer.text()), (404, r#"{"error":"not found"}"#), "{path}");
     }
-    for line in ["GET /push", "POST /pull", "PUT /sync/pull", "DELETE /latest-version", "GET /sync/pull-cursor"] {
+    for line in
+        ["GET /push", "POST /pull", "PUT /sync/pull", "DELETE /latest-version", "GET /sync/pull-cursor"]
+    {
         let answer = server.request(line, &[], b"").await;
         assert_eq!((answer.status, answer.text()), (405, r#"{"error":"method not allowed"}"#), "{line}");
         assert!(answer.header("allow").is_some());

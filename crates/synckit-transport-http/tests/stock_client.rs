@@ -1,4 +1,5 @@
 //! What unmodified go-sync-kit clients send, and what they get.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -51,7 +52,10 @@ async fn bodies_are_read_with_a_go_decoders_tolerance() {
     assert_eq!(server.post("/push", body).await.status, 200);
     let page = server.store.read(ReadRequest::after(0)).await.unwrap();
     let event = &page.entries[0].event;
-    assert_eq!((event.id.as_str(), event.event_type.as_str(), event.aggregate_id.as_str()), ("e-1", "t", "a"));
+    assert_eq!(
+        (event.id.as_str(), event.event_type.as_str(), event.aggregate_id.as_str()),
+        ("e-1", "t", "a")
+    );
     assert_eq!((event.data.as_json(), event.metadata.is_empty()), (Some(r#"{"k":[1e400]}"#), true));
 
     let no_data = r#"[{"event":{"id":"e-2","type":"t","aggregate_id":"a"}}]"#;
@@ -96,7 +100,8 @@ async fn another_content_under_a_taken_id_is_reported_and_not_stored() {
         let options = ServerOptions::builder().conflict_on_mismatch(conflict).build().unwrap();
         let server = Server::with(options).await;
         assert_eq!(server.post("/push", &format!("[{}]", element("e-1", "1"))).await.status, 200);
-        let answer = server.post("/push", &format!("[{},{}]", element("e-1", "2"), element("e-2", "2"))).await;
+        let answer =
+            server.post("/push", &format!("[{},{}]", element("e-1", "2"), element("e-2", "2"))).await;
         assert_eq!(answer.status, status, "{}", answer.text());
         if conflict {
             assert_eq!(answer.code(), "CONFLICT");
@@ -132,7 +137,14 @@ async fn pages_for_positions() {
     assert_eq!(pull("?since=18446744073709551615").await, 0, "beyond the end");
     assert_eq!(pull("?since=3&limit=1000").await, 1000);
 
-    for (limit, expected) in [("", 200), (r#","limit":0"#, 200), (r#","limit":-1"#, 200), (r#","limit":1001"#, 200), (r#","limit":1000"#, 1000), (r#","limit":3"#, 3)] {
+    for (limit, expected) in [
+        ("", 200),
+        (r#","limit":0"#, 200),
+        (r#","limit":-1"#, 200),
+        (r#","limit":1001"#, 200),
+        (r#","limit":1000"#, 1000),
+        (r#","limit":3"#, 3),
+    ] {
         let body = format!(r#"{{"Since":{{"kind":"integer","data":10}}{limit}}} trailing"#);
         let json = server.post("/pull-cursor", &body).await.json();
         assert_eq!(json["events"].as_array().unwrap().len(), expected, "{limit}");
@@ -181,7 +193,9 @@ async fn pull_narrows_by_type_aggregate_and_tenant() {
     let server = Server::start().await;
     let mut events = Vec::new();
     for (i, (kind, aggregate, tenant)) in
-        [("t1", "a1", "acme"), ("t2", "a1", "acme"), ("t1", "a2", "other"), ("t2", "a2", "other")].iter().enumerate()
+        [("t1", "a1", "acme"), ("t2", "a1", "acme"), ("t1", "a2", "other"), ("t2", "a2", "other")]
+            .iter()
+            .enumerate()
     {
         let metadata = Metadata::from_pairs([("tenant", tenant)]).unwrap();
         let event = synckit_core::Event::new(kind, aggregate, &i).unwrap();
@@ -196,7 +210,8 @@ async fn pull_narrows_by_type_aggregate_and_tenant() {
         ("tenant=nobody", &[]),
     ] {
         let json = server.get(&format!("/pull?{query}")).await.json();
-        let ids: Vec<_> = json.as_array().unwrap().iter().map(|e| e["event"]["id"].as_str().unwrap()).collect();
+        let ids: Vec<_> =
+            json.as_array().unwrap().iter().map(|e| e["event"]["id"].as_str().unwrap()).collect();
         assert_eq!(ids, expected, "{query}");
     }
     let answer = server.request("GET /pull?tenant=acme", &[("X-SyncKit-Tenant", "other")], b"").await;

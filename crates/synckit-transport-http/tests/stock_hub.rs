@@ -1,4 +1,5 @@
 //! The client and an unmodified go-sync-kit hub.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -27,7 +28,11 @@ async fn a_stock_hub_is_recognised_and_a_reset_is_noticed() {
     assert!(!state.keeps_stamps && state.verified);
     assert_eq!((state.head, state.node), (mark(42), state.log.into()));
     let with_user = HttpTransport::new(&fake.url().replace("://", "://user:secret@")).unwrap();
-    assert_eq!(with_user.greet(Greeting::default()).await.unwrap().log, state.log, "credentials make no other log");
+    assert_eq!(
+        with_user.greet(Greeting::default()).await.unwrap().log,
+        state.log,
+        "credentials make no other log"
+    );
 
     for (log, marks, verified) in [
         (Some(state.log), vec![mark(0), mark(42)], true),
@@ -56,7 +61,10 @@ async fn pages_follow_versions_and_what_cannot_be_an_event_is_passed_over() {
     assert_eq!((page.next, page.head, page.has_more), (mark(43), mark(43), true));
     let body = fake.requests.lock().unwrap()[1].clone();
     assert!(body.starts_with("POST /sync/pull-cursor"), "{body}");
-    assert!(body.contains(r#""since":{"kind":"integer","data":40"#) && body.contains(r#""limit":1000"#), "{body}");
+    assert!(
+        body.contains(r#""since":{"kind":"integer","data":40"#) && body.contains(r#""limit":1000"#),
+        "{body}"
+    );
 
     let rest = peer.pull(PullRequest { after: page.next, ..request.clone() }).await.unwrap();
     assert_eq!((rest.entries.len(), rest.next, rest.has_more), (0, mark(43), false));

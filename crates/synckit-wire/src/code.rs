@@ -50,7 +50,9 @@ pub fn status_of(code: &str) -> u16 {
 #[must_use]
 pub fn kind_of(status: u16, code: &str) -> ErrorKind {
     match code {
-        "INVALID_CURSOR" | "INVALID_REQUEST" | "INVALID_TENANT" | "INVALID_IDEMPOTENCY_KEY" => ErrorKind::Invalid,
+        "INVALID_CURSOR" | "INVALID_REQUEST" | "INVALID_TENANT" | "INVALID_IDEMPOTENCY_KEY" => {
+            ErrorKind::Invalid
+        }
         "AUTH_REQUIRED" => ErrorKind::Unauthorized,
         "FORBIDDEN" => ErrorKind::Forbidden,
         "NOT_FOUND" => ErrorKind::NotFound,

@@ -53,7 +53,11 @@ pub fn write_event(out: &mut String, offered: &Offered) -> Result<()> {
         (Some(_), _) => {}
         (None, true) => {
             let text = event.data.as_json().ok_or_else(|| {
-                Error::new(ErrorKind::Corrupt, "write event", format!("the data of {} is not UTF-8", event.id))
+                Error::new(
+                    ErrorKind::Corrupt,
+                    "write event",
+                    format!("the data of {} is not UTF-8", event.id),
+                )
             })?;
             out.push_str(",\"data\":");
             out.push_str(text);
@@ -166,8 +170,11 @@ impl<'de> DeserializeSeed<'de> for ElementsOf<'_> {
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         struct Only<'a>(&'a mut Elements, Option<&'static str>);
         impl<'de> Fields<'de> for Only<'_> {
+            fn begin(&mut self) {
+                self.misplaced("an object");
+            }
+
             fn field<A: MapAccess<'de>>(&mut self, _: &str, map: &mut A) -> Result<(), A::Error> {
-                self.1 = Some("an object");
                 skip(map)
             }
 
@@ -301,8 +308,8 @@ impl EventDraft<'_> {
 
     fn metadata(&self) -> Result<Metadata, Refusal> {
         let Some(raw) = self.metadata else { return Ok(Metadata::default()) };
-        let map: BTreeMap<String, &RawValue> =
-            serde_json::from_str(raw.get()).map_err(|e| invalid(format!("the metadata is not an object: {e}")))?;
+        let map: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())
+            .map_err(|e| invalid(format!("the metadata is not an object: {e}")))?;
         Metadata::from_map(&map).map_err(unfit)
     }
 }

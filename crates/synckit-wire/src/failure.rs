@@ -75,7 +75,8 @@ impl Outer<'_> {
         let mut inner = Inner::default();
         // What cannot be read is left empty.
         let _ = fill(error.get().as_bytes(), &mut inner);
-        let text = |raw: Option<&RawValue>| raw.and_then(|r| serde_json::from_str(r.get()).ok()).unwrap_or_default();
+        let text =
+            |raw: Option<&RawValue>| raw.and_then(|r| serde_json::from_str(r.get()).ok()).unwrap_or_default();
         (text(inner.code), text(inner.message))
     }
 }

@@ -14,6 +14,9 @@ pub(crate) trait Fields<'de> {
     /// Takes the value under `name`, which is in lower case.
     fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 
+    /// Takes note that an object begins.
+    fn begin(&mut self) {}
+
     /// Takes the elements of an array that stands in place of the object.
     fn array<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
         self.misplaced("an array");
@@ -44,6 +47,7 @@ impl<'de, T: Fields<'de>> Visitor<'de> for Object<'_, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.0.begin();
         while let Some(Name(name)) = map.next_key()? {
             self.0.field(&name, &mut map)?;
         }

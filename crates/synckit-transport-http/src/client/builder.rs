@@ -4,11 +4,7 @@ use std::{fmt, sync::atomic::AtomicU8, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use percent_encoding::percent_decode_str;
-use reqwest::{
-    Client, Url,
-    header::HeaderValue,
-    redirect::Policy,
-};
+use reqwest::{Client, Url, header::HeaderValue, redirect::Policy};
 use synckit_core::{Error, ErrorKind, Hash, LogId, Result};
 use tokio::sync::RwLock;
 
@@ -160,7 +156,8 @@ impl HttpTransportBuilder {
             Some(c) if c.in_url => base.replacen("://", "://***@", 1),
             _ => base.clone(),
         };
-        let stock_log = LogId::from_slice(&Hash::of(format!("go-sync-kit {base}").as_bytes()).as_bytes()[..16])?;
+        let stock_log =
+            LogId::from_slice(&Hash::of(format!("go-sync-kit {base}").as_bytes()).as_bytes()[..16])?;
         let client = Client::builder()
             .connect_timeout(self.connect_timeout)
             .read_timeout(self.read_timeout)
@@ -206,8 +203,9 @@ impl Credentials {
         };
         // A URL with a host takes both.
         let _ = (url.set_username(""), url.set_password(None));
-        let mut header = HeaderValue::from_str(&value)
-            .map_err(|_| Error::invalid(OPERATION, "the credentials have characters that no header may have"))?;
+        let mut header = HeaderValue::from_str(&value).map_err(|_| {
+            Error::invalid(OPERATION, "the credentials have characters that no header may have")
+        })?;
         header.set_sensitive(true);
         Ok(Some(Self { header, secrets, in_url }))
     }

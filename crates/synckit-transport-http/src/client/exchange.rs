@@ -94,9 +94,8 @@ impl Exchange {
 
     /// Reads a body, but not more than `max` bytes of it.
     async fn read(&self, operation: &'static str, mut response: Response, max: usize) -> Result<Vec<u8>> {
-        let too_large = || {
-            Error::new(ErrorKind::TooLarge, operation, format!("the answer has more than {max} bytes"))
-        };
+        let too_large =
+            || Error::new(ErrorKind::TooLarge, operation, format!("the answer has more than {max} bytes"));
         if response.content_length().is_some_and(|length| length > max as u64) {
             return Err(too_large());
         }
@@ -141,7 +140,11 @@ fn zipped(operation: &'static str, response: &Response) -> Result<bool> {
     match encoding {
         e if e.is_empty() || e.eq_ignore_ascii_case("identity") => Ok(false),
         e if e.eq_ignore_ascii_case("gzip") => Ok(true),
-        _ => Err(Error::new(ErrorKind::Protocol, operation, "the answer is encoded in a way that was not asked for")),
+        _ => Err(Error::new(
+            ErrorKind::Protocol,
+            operation,
+            "the answer is encoded in a way that was not asked for",
+        )),
     }
 }
 

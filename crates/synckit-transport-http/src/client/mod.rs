@@ -79,7 +79,11 @@ impl HttpTransport {
                 self.kind.store(STOCK, Ordering::Relaxed);
                 Ok(stock::state(self.stock_log, position, &greeting))
             }
-            _ => Err(Error::new(ErrorKind::Protocol, "greet", "the peer is of a kind that this version does not know")),
+            _ => Err(Error::new(
+                ErrorKind::Protocol,
+                "greet",
+                "the peer is of a kind that this version does not know",
+            )),
         }
     }
 

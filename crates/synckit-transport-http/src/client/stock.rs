@@ -5,7 +5,9 @@ use synckit_core::{
     store::{Offered, Outcome, Refusal, RefusalCode},
     transport::{Greeting, PeerState, PullPage, PullRequest, PushReply, PushRequest},
 };
-use synckit_wire::{PeerAnswer, PushAnswer, read_page, read_peer, read_push_reply, write_pull, write_stock_push};
+use synckit_wire::{
+    PeerAnswer, PushAnswer, read_page, read_peer, read_push_reply, write_pull, write_stock_push,
+};
 
 use super::exchange::Exchange;
 use crate::offload::offload;
@@ -32,7 +34,11 @@ fn protocol(message: impl Into<String>) -> Error {
 
 pub(super) async fn pull(exchange: &Exchange, log: LogId, request: PullRequest) -> Result<PullPage> {
     if let Some(expected) = request.log.filter(|expected| *expected != log) {
-        return Err(Error::new(ErrorKind::LogChanged, "pull", format!("the log {expected} is not here any more")));
+        return Err(Error::new(
+            ErrorKind::LogChanged,
+            "pull",
+            format!("the log {expected} is not here any more"),
+        ));
     }
     let limit = if request.limit == 0 { MAX_EVENTS } else { request.limit.min(MAX_EVENTS) };
     let after = request.after;
@@ -83,14 +89,21 @@ pub(super) async fn push(
     request: PushRequest,
 ) -> Result<PushReply> {
     if let Some(expected) = request.log.filter(|expected| *expected != log) {
-        return Err(Error::new(ErrorKind::LogChanged, "push", format!("the log {expected} is not here any more")));
+        return Err(Error::new(
+            ErrorKind::LogChanged,
+            "push",
+            format!("the log {expected} is not here any more"),
+        ));
     }
     let mut acks: Vec<(EventId, Outcome)> = Vec::with_capacity(request.entries.len());
     let mut plain = Vec::with_capacity(request.entries.len());
     for offered in request.entries {
         let id = offered.event.id.clone();
         if offered.stub.is_some() || !offered.event.data.is_json() {
-            let refusal = Refusal::new(RefusalCode::Other, format!("{id}: a stock hub keeps whole events with JSON data only"));
+            let refusal = Refusal::new(
+                RefusalCode::Other,
+                format!("{id}: a stock hub keeps whole events with JSON data only"),
+            );
             acks.push((id, Outcome::Refused(refusal)));
         } else {
             acks.push((id, Outcome::Accepted { position: 0 }));
@@ -103,7 +116,11 @@ pub(super) async fn push(
         let (body, sent) = write_stock_push(rest, max_bytes)?;
         let answer = exchange.post("push", "push", body).await?;
         if !matches!(read_push_reply(&answer)?, PushAnswer::Stock | PushAnswer::Kit { .. }) {
-            return Err(Error::new(ErrorKind::Protocol, "push", "the answer to a push is of an unknown kind"));
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                "push",
+                "the answer to a push is of an unknown kind",
+            ));
         }
         rest = &rest[sent..];
     }

@@ -37,19 +37,24 @@ impl Shared {
             return Err(Failure::new("INVALID_REQUEST", "empty request body"));
         }
         let max = self.options.max_decompressed_bytes;
+        // A few compressed bytes may be many.
+        let size = if zipped { max } else { bytes.len() };
         let work = move || if zipped { read(&gzip::decompress(&bytes, max)?) } else { read(&bytes) };
-        Ok(offload(if zipped { usize::MAX } else { max }, operation, work).await?)
+        Ok(offload(size, operation, work).await?)
     }
 
     /// Checks what the headers say of the body. True if it is compressed.
     fn acceptable(&self, headers: &HeaderMap) -> Result<bool, Failure> {
-        let text = |name| headers.get(name).map_or("", |v| v.to_str().unwrap_or("?")).trim().to_ascii_lowercase();
+        let text =
+            |name| headers.get(name).map_or("", |v| v.to_str().unwrap_or("?")).trim().to_ascii_lowercase();
         let content_type = text(CONTENT_TYPE);
         if !content_type.is_empty() && !content_type.starts_with("application/json") {
             return Err(Failure::new("UNSUPPORTED_MEDIA_TYPE", "unsupported media type"));
         }
         let encoding = text(CONTENT_ENCODING);
-        if !matches!(&*encoding, "" | "identity" | "gzip") || headers.get_all(CONTENT_ENCODING).iter().count() > 1 {
+        if !matches!(&*encoding, "" | "identity" | "gzip")
+            || headers.get_all(CONTENT_ENCODING).iter().count() > 1
+        {
             return Err(Failure::new(
                 "UNSUPPORTED_MEDIA_TYPE",
                 format!("unsupported content encoding: {encoding} (only gzip is supported)"),

@@ -22,11 +22,11 @@ use axum::{
 use synckit_core::{Hub, Transport as _};
 use synckit_wire::{query_pairs, read_greeting, write_peer};
 
+use self::reply::{Failure, Reply};
 pub use self::{
     options::{ServerOptions, ServerOptionsBuilder},
     serve::serve,
 };
-use self::reply::{Failure, Reply};
 
 /// What every handler needs.
 #[derive(Debug)]
@@ -42,7 +42,6 @@ struct Shared {
 /// 405. An answer of 200 to a push is given only when its events are durable.
 ///
 /// Stock clients put JSON into their queries unescaped, which HTTP does not allow; [`serve`] lets them.
-#[must_use]
 pub fn router(hub: Hub, options: ServerOptions) -> Router {
     let shared = Arc::new(Shared { hub, options });
     let mut router = Router::new();
@@ -102,7 +101,9 @@ impl Shared {
         let reply = match outcome {
             Ok(Ok(reply)) => reply,
             Ok(Err(failure)) => failure.reply(operation),
-            Err(_) => Failure::new("TIMEOUT", "the request took longer than this hub allows").reply(operation),
+            Err(_) => {
+                Failure::new("TIMEOUT", "the request took longer than this hub allows").reply(operation)
+            }
         };
         reply.respond(headers, &self.options).await
     }

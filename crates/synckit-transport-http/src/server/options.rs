@@ -33,7 +33,6 @@ impl Default for ServerOptions {
 
 impl ServerOptions {
     /// Options that begin with the defaults.
-    #[must_use]
     pub fn builder() -> ServerOptionsBuilder {
         ServerOptionsBuilder::default()
     }

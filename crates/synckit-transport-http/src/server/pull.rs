@@ -19,7 +19,11 @@ const MAX_LIMIT: usize = 1000;
 
 impl Shared {
     /// A bare array, from a stock client's point of view.
-    pub(super) async fn pull(&self, pairs: &[(String, String)], headers: &HeaderMap) -> Result<Reply, Failure> {
+    pub(super) async fn pull(
+        &self,
+        pairs: &[(String, String)],
+        headers: &HeaderMap,
+    ) -> Result<Reply, Failure> {
         let page = self.stock_page(wanted(pairs, headers)?).await?;
         let mut out = String::new();
         write_events(&mut out, &page.entries, PAGE_BYTES)?;
@@ -52,9 +56,11 @@ impl Shared {
         if text.written() == page.entries.len() {
             return Ok(text.finish(page.log, Some(page.next), page.head, page.has_more));
         }
-        let position = text.written().checked_sub(1).and_then(|last| page.entries.get(last)).map_or(0, |e| e.position);
+        let position =
+            text.written().checked_sub(1).and_then(|last| page.entries.get(last)).map_or(0, |e| e.position);
         let hash = self.hub.store().hashes(&[position]).await?.into_iter().next().flatten();
-        let hash = hash.ok_or_else(|| Error::new(ErrorKind::Corrupt, "pull", format!("no hash at {position}")))?;
+        let hash =
+            hash.ok_or_else(|| Error::new(ErrorKind::Corrupt, "pull", format!("no hash at {position}")))?;
         Ok(text.finish(page.log, Some(Mark { position, hash }), page.head, true))
     }
 }

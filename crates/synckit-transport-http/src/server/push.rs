@@ -65,6 +65,9 @@ impl Shared {
             _ => "UNAVAILABLE",
         };
         let of = results.len();
-        Err(Failure::new(code, format!("{refused} of {of} events were not stored; the first is {id:?}: {refusal}")))
+        Err(Failure::new(
+            code,
+            format!("{refused} of {of} events were not stored; the first is {id:?}: {refusal}"),
+        ))
     }
 }

@@ -54,7 +54,10 @@ pub async fn serve(
     stop.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(grace, ended).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests were cut off: they took longer than the grace");
+        tracing::warn!(
+            connections = connections.len(),
+            "requests were cut off: they took longer than the grace"
+        );
         connections.shutdown().await;
     }
     Ok(())
@@ -68,7 +71,9 @@ async fn accept(listener: &TcpListener) -> TcpStream {
             Err(error)
                 if matches!(
                     error.kind(),
-                    IoErrorKind::ConnectionAborted | IoErrorKind::ConnectionRefused | IoErrorKind::ConnectionReset
+                    IoErrorKind::ConnectionAborted
+                        | IoErrorKind::ConnectionRefused
+                        | IoErrorKind::ConnectionReset
                 ) => {}
             Err(error) => {
                 tracing::error!(%error, "no connection can be accepted now");

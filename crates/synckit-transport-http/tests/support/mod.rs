@@ -7,7 +7,7 @@ use synckit_core::{Event, EventStore, Hub, Result, store::Write};
 use synckit_store_mem::MemStore;
 use synckit_transport_http::{ServerOptions, router, serve};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, AsyncBufReadExt as _},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
@@ -99,7 +99,8 @@ impl Raw {
     pub async fn answer(&mut self) -> Answer {
         let mut line = String::new();
         self.0.read_line(&mut line).await.unwrap();
-        let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("no status in {line:?}")).parse().unwrap();
+        let status =
+            line.split(' ').nth(1).unwrap_or_else(|| panic!("no status in {line:?}")).parse().unwrap();
         let mut headers = Vec::new();
         loop {
             let mut line = String::new();
@@ -154,9 +155,9 @@ impl Fake {
         Self::start(answers, false).await
     }
 
-    /// Keeps the connection open after its answer.
+    /// Answers twice, and keeps both connections open.
     pub async fn stuck_after(answer: &[u8]) -> Self {
-        Self::start(vec![answer.to_vec()], true).await
+        Self::start(vec![answer.to_vec(); 2], true).await
     }
 
     async fn start(answers: Vec<Vec<u8>>, hold: bool) -> Self {

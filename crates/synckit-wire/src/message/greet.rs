@@ -8,11 +8,7 @@ use synckit_core::{
     transport::{Greeting, PeerState},
 };
 
-use crate::{
-    PROTOCOL,
-    query::query_value,
-    text::append,
-};
+use crate::{PROTOCOL, query::query_value, text::append};
 
 /// Most marks in one greeting, so that it fits into a URL.
 pub const MAX_GREETING_MARKS: usize = 64;

@@ -6,8 +6,8 @@ use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 use synckit_core::{Error, ErrorKind, LogId, Mark, Result, store::Offered};
 
-pub use self::request::{PullBody, read_pull, read_since, write_pull};
 use self::request::CursorDraft;
+pub use self::request::{PullBody, read_pull, read_since, write_pull};
 use crate::{
     event::{Element, Elements, ElementsOf, write_events},
     message::unreadable,

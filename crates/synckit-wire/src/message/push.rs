@@ -118,8 +118,11 @@ struct Draft<'de> {
 }
 
 impl<'de> Fields<'de> for Draft<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+    fn begin(&mut self) {
         self.kit = true;
+    }
+
+    fn field<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
             "node" => raw(&mut self.node, map),
             "log" => raw(&mut self.log, map),

@@ -112,8 +112,12 @@ pub fn read_since(text: &str) -> Result<(u64, Option<VectorCursor>)> {
     }
     match text.parse() {
         Ok(position) => Ok((position, None)),
-        Err(_) if text.starts_with('{') && text.len() <= MAX_CURSOR_BYTES => Ok((0, Some(read_vector(text)?))),
-        Err(_) => Err(Error::invalid("pull", "invalid since cursor: it is a position or an object of counters")),
+        Err(_) if text.starts_with('{') && text.len() <= MAX_CURSOR_BYTES => {
+            Ok((0, Some(read_vector(text)?)))
+        }
+        Err(_) => {
+            Err(Error::invalid("pull", "invalid since cursor: it is a position or an object of counters"))
+        }
     }
 }
 
@@ -191,7 +195,9 @@ impl CursorDraft<'_> {
         let position = serde_json::from_str(data.get())
             .map_err(|e| bad_cursor(format_args!("its data is not an unsigned integer: {e}")))?;
         let hash = match self.hash {
-            Some(raw) => serde_json::from_str(raw.get()).map_err(|e| bad_cursor(format_args!("its hash: {e}")))?,
+            Some(raw) => {
+                serde_json::from_str(raw.get()).map_err(|e| bad_cursor(format_args!("its hash: {e}")))?
+            }
             None => Hash::ZERO,
         };
         Ok(Some(Mark { position, hash }))
@@ -212,7 +218,8 @@ impl CursorDraft<'_> {
 
     fn kind(&self) -> Result<String> {
         let kind = self.kind.map(|raw| serde_json::from_str(raw.get())).transpose();
-        kind.map(Option::unwrap_or_default).map_err(|e| bad_cursor(format_args!("its kind is not a string: {e}")))
+        kind.map(Option::unwrap_or_default)
+            .map_err(|e| bad_cursor(format_args!("its kind is not a string: {e}")))
     }
 }
 
