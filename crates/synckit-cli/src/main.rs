@@ -38,8 +38,8 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, out: Output) -> Result<Done, Failure> {
     let serving = matches!(cli.command, Command::Serve(_));
-    let mut signals = Signals::listen(!serving)
-        .map_err(|e| Failure::told(format!("signals cannot be watched: {e}")))?;
+    let mut signals =
+        Signals::listen(!serving).map_err(|e| Failure::told(format!("signals cannot be watched: {e}")))?;
     match cli.command {
         Command::Serve(args) => commands::serve::run(args, out, signals).await,
         command => tokio::select! {

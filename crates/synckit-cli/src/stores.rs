@@ -34,9 +34,14 @@ pub(crate) async fn open(url: &StoreUrl) -> Result<Arc<dyn EventStore>, Failure>
 
 /// Opens a store, and makes it if there is none. One that exists keeps its label and mode; if others are asked for, that
 /// is an error.
-pub(crate) async fn make(url: &StoreUrl, label: Option<&str>, mode: Option<CursorMode>) -> Result<Made, Failure> {
+pub(crate) async fn make(
+    url: &StoreUrl,
+    label: Option<&str>,
+    mode: Option<CursorMode>,
+) -> Result<Made, Failure> {
     let backends = Backends::new();
-    let wanted = label.map_or_else(|| gethostname::gethostname().to_string_lossy().into_owned(), str::to_owned);
+    let wanted =
+        label.map_or_else(|| gethostname::gethostname().to_string_lossy().into_owned(), str::to_owned);
     let options = CreateOptions::labelled(wanted).mode(mode.unwrap_or_default());
     if in_memory(url.as_str()) {
         return Ok(Made { store: backends.create_store(url.as_str(), &options).await?, created: true });

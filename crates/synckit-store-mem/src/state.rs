@@ -22,6 +22,17 @@ struct Aggregate {
     positions: Vec<u64>,
 }
 
+/// What is held of an origin.
+#[derive(Debug, Clone, Default)]
+struct Origin {
+    /// Without gaps.
+    progress: Progress,
+    /// How many counters are held or known.
+    held: u64,
+    /// Per counter the ids held or known, with the positions of their entries.
+    stamps: BTreeMap<u64, BTreeMap<EventId, Option<u64>>>,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     pub(crate) node: NodeState,
@@ -31,8 +42,7 @@ pub(crate) struct State {
     log: Vec<LogEntry>,
     by_id: HashMap<EventId, u64>,
     aggregates: BTreeMap<AggregateId, Aggregate>,
-    /// Per origin and counter, the ids held or known there, with their positions (0 for known stamps).
-    origins: BTreeMap<NodeId, BTreeMap<u64, BTreeSet<(EventId, u64)>>>,
+    origins: BTreeMap<NodeId, Origin>,
     decisions: BTreeMap<VertexId, StoredDecision>,
     reviews: Vec<ReviewRow>,
     withdrawn: BTreeMap<EventId, (AggregateId, EventType, Stamp)>,
@@ -83,8 +93,8 @@ impl State {
             }
         }
         for counter in &lookup.own_counters {
-            let held = self.origins.get(&self.node.node).and_then(|c| c.get(counter));
-            if let Some((id, _)) = held.and_then(BTreeSet::first) {
+            let held = self.origins.get(&self.node.node).and_then(|o| o.stamps.get(counter));
+            if let Some((id, _)) = held.and_then(BTreeMap::first_key_value) {
                 known.own.insert(*counter, id.clone());
             }
         }
@@ -135,7 +145,7 @@ impl State {
             let id = new.event.id.clone();
             self.by_id.insert(id.clone(), new.position);
             self.aggregates.entry(new.event.aggregate_id.clone()).or_default().positions.push(new.position);
-            self.dot(new.stamp.origin, new.stamp.counter, id, new.position);
+            self.stamp(new.stamp.origin, new.stamp.counter, id, Some(new.position));
             self.log.push(LogEntry {
                 position: new.position,
                 event: new.event,
@@ -148,7 +158,7 @@ impl State {
             });
         }
         for known in changes.known_stamps {
-            self.dot(known.origin, known.counter, known.id, 0);
+            self.stamp(known.origin, known.counter, known.id, None);
         }
         for new in changes.heads {
             let aggregate = self.aggregates.entry(new.aggregate).or_default();
@@ -180,11 +190,17 @@ impl State {
         }
     }
 
-    fn dot(&mut self, origin: NodeId, counter: u64, id: EventId, position: u64) {
-        let ids = self.origins.entry(origin).or_default().entry(counter).or_default();
-        if position != 0 || !ids.iter().any(|(held, _)| *held == id) {
-            ids.insert((id, position));
+    fn stamp(&mut self, origin: NodeId, counter: u64, id: EventId, position: Option<u64>) {
+        let known = self.origins.entry(origin).or_default();
+        let ids = known.stamps.entry(counter).or_default();
+        if let Some(held) = ids.get_mut(&id) {
+            *held = position.or(*held);
+            return;
         }
+        known.held += u64::from(ids.is_empty());
+        known.progress.counter = known.progress.counter.max(counter);
+        known.progress.ids ^= Progress::mix(counter, id.as_str());
+        ids.insert(id, position);
     }
 
     pub(crate) fn read(&self, request: &ReadRequest) -> LogPage {
@@ -225,9 +241,8 @@ impl State {
         let mut positions = BTreeSet::new();
         for (origin, ranges) in self.vector_unchecked().lacking(theirs) {
             for (from, to) in ranges {
-                let held = self.origins.get(&origin).into_iter().flat_map(|c| c.range(from..=to));
-                positions
-                    .extend(held.flat_map(|(_, ids)| ids.iter().map(|(_, p)| *p)).filter(|p| *p > after));
+                let held = self.origins.get(&origin).into_iter().flat_map(|o| o.stamps.range(from..=to));
+                positions.extend(held.flat_map(|(_, ids)| ids.values().flatten()).filter(|p| **p > after));
             }
         }
         positions
@@ -238,9 +253,12 @@ impl State {
     }
 
     pub(crate) fn vector(&self) -> Result<VectorCursor> {
-        let progress = self.origins.iter().map(|(origin, counters)| {
-            let held = counters.iter().flat_map(|(c, ids)| ids.iter().map(|(id, _)| (*c, id.as_str())));
-            (*origin, Progress::of(held))
+        let progress = self.origins.iter().map(|(origin, known)| {
+            let mut progress = known.progress.clone();
+            if known.held < progress.counter {
+                progress.gaps = Progress::of(known.stamps.keys().map(|c| (*c, ""))).gaps;
+            }
+            (*origin, progress)
         });
         VectorCursor::from_progress(progress.collect())
     }

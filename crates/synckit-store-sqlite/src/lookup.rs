@@ -139,7 +139,7 @@ async fn own_events(
 ) -> Result<()> {
     let node = known.node.node.to_bytes().to_vec();
     let numbers = serde_json::Value::from_iter(counters.iter().copied()).to_string();
-    let sql = "SELECT e.counter, e.id FROM json_each(?) j CROSS JOIN entries e ON e.origin = ? AND e.counter = j.value";
+    let sql = "SELECT s.counter, s.id FROM json_each(?) j CROSS JOIN stamps s ON s.origin = ? AND s.counter = j.value";
     let query = sqlx::query(sql).bind(numbers).bind(node);
     for row in query.fetch_all(connection).await.map_err(from_sqlx(OPERATION))? {
         known.own.insert(row.number(0)?, EventId::new(row.text(1)?)?);

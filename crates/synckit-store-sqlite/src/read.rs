@@ -1,17 +1,18 @@
 //! Reading the log and what is known of it.
 
-use std::{borrow::Borrow as _, collections::BTreeMap};
+use std::borrow::Borrow as _;
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 use synckit_core::{
-    AggregateId, ConflictId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload,
-    Progress, Result, Timestamp, VectorCursor, VertexId, decode_parents,
+    AggregateId, ConflictId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Result,
+    Timestamp, VectorCursor, VertexId, decode_parents,
     store::{Checkpoint, LogEntry, LogPage, OpenConflict, ReadRequest, ReviewRow, StoredDecision},
 };
 
 use crate::{
     error::from_sqlx,
     lookup::{self, Columns as _, list},
+    progress,
 };
 
 const COLUMNS: &str = "e.position, e.id, e.event_type, e.aggregate_id, e.codec, e.data, e.metadata, \
@@ -47,7 +48,7 @@ fn entry(row: &SqliteRow) -> Result<LogEntry> {
 pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadRequest) -> Result<LogPage> {
     let head = lookup::node(connection).await?.head;
     let lacking = match &request.missing_from {
-        Some(theirs) => Some(ranges(&vector(connection).await?, theirs)),
+        Some(theirs) => Some(ranges(&progress::vector(connection).await?, theirs)),
         None => None,
     };
     let (mut entries, mut bytes, mut last) = (Vec::new(), 0, request.after);
@@ -101,8 +102,9 @@ async fn fetch(
         let wanted: Vec<serde_json::Value> =
             lacking.iter().map(|(node, from, to)| serde_json::json!([node.to_string(), from, to])).collect();
         query.push(" FROM json_each(").push_bind(serde_json::Value::Array(wanted).to_string()).push(
-            ") j CROSS JOIN entries e ON e.origin = unhex(j.value ->> 0) \
-                 AND e.counter BETWEEN (j.value ->> 1) AND (j.value ->> 2)",
+            ") j CROSS JOIN stamps s ON s.origin = unhex(j.value ->> 0) \
+             AND s.counter BETWEEN (j.value ->> 1) AND (j.value ->> 2) \
+             CROSS JOIN entries e ON e.position = s.position",
         );
     } else if !request.filter.aggregates.is_empty() {
         query
@@ -269,17 +271,4 @@ pub(crate) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec
             Ok(checkpoint)
         })
         .collect()
-}
-
-pub(crate) async fn vector(connection: &mut SqliteConnection) -> Result<VectorCursor> {
-    let sql = "SELECT origin, counter, id FROM entries UNION SELECT origin, counter, id FROM known_stamps \
-               ORDER BY origin, counter, id";
-    let rows = sqlx::query(sql).fetch_all(connection).await.map_err(from_sqlx("read progress"))?;
-    let mut held: BTreeMap<NodeId, Vec<(u64, String)>> = BTreeMap::new();
-    for row in &rows {
-        held.entry(NodeId::from_slice(&row.blob(0)?)?).or_default().push((row.number(1)?, row.text(2)?));
-    }
-    let progress =
-        held.into_iter().map(|(node, ids)| (node, Progress::of(ids.iter().map(|(c, id)| (*c, id.as_str())))));
-    VectorCursor::from_progress(progress.collect())
 }

@@ -44,12 +44,18 @@ CREATE TABLE entries (
 );
 CREATE UNIQUE INDEX entries_by_id ON entries (id) WHERE superseded = 0;
 CREATE INDEX entries_by_aggregate ON entries (aggregate_id, position);
-CREATE INDEX entries_by_origin ON entries (origin, counter);
-CREATE TABLE known_stamps (
+CREATE TABLE stamps (
     origin BLOB NOT NULL,
     counter INTEGER NOT NULL,
     id TEXT NOT NULL,
+    position INTEGER,
     PRIMARY KEY (origin, counter, id)
+) WITHOUT ROWID;
+CREATE TABLE origins (
+    origin BLOB PRIMARY KEY,
+    counter INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    ids BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE aggregates (
     aggregate_id TEXT PRIMARY KEY,

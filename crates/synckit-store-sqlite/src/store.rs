@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use crate::{
     config::{Durability, SqliteConfig},
     error::from_sqlx,
-    lookup, read, schema,
+    lookup, progress, read, schema,
     turn::Turns,
     write,
 };
@@ -267,7 +267,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn vector(&self) -> Result<VectorCursor> {
-        read::vector(&mut *self.reader("read progress").await?).await
+        progress::vector(&mut *self.reader("read progress").await?).await
     }
 
     async fn sync_turn(&self) -> Result<SyncTurn> {

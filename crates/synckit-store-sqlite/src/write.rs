@@ -8,7 +8,7 @@ use synckit_core::{
     store::{Checkpoint, QuarantineSide, Quarantined},
 };
 
-use crate::{error::from_sqlx, read::signed};
+use crate::{error::from_sqlx, progress, read::signed};
 
 const OPERATION: &str = "write";
 /// Rows a statement: few enough for SQLite's limit of parameters, many enough to make a statement's cost small.
@@ -32,15 +32,7 @@ pub(crate) async fn store(connection: &mut SqliteConnection, changes: Changes) -
     for rows in changes.heads.chunks(ROWS) {
         heads(connection, rows).await?;
     }
-    for rows in changes.known_stamps.chunks(ROWS) {
-        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT OR IGNORE INTO known_stamps ");
-        query.push_values(rows, |mut q, known| {
-            q.push_bind(known.origin.to_bytes().to_vec());
-            q.push_bind(signed(known.counter));
-            q.push_bind(known.id.as_str().to_owned());
-        });
-        query.build().execute(&mut *connection).await.map_err(from_sqlx(OPERATION))?;
-    }
+    progress::record(connection, &changes.entries, &changes.known_stamps).await?;
     for rows in changes.decisions.chunks(ROWS) {
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT OR REPLACE INTO decisions ");
         query.push_values(rows, |mut q, decision| {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, net::SocketAddr, time::Duration};
 
 use support::{Fake, Server, answer, event, kit_greeting};
 use synckit_core::{
@@ -13,7 +13,15 @@ use synckit_core::{
 };
 use synckit_transport_http::HttpTransport;
 use synckit_wire::gzip;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
+
+/// An address that nobody listens on, as long as the socket is held.
+fn unserved() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
 
 async fn greeted_by(reply: Vec<u8>) -> Error {
     let fake = Fake::answering(vec![reply]).await;
@@ -94,7 +102,7 @@ async fn garbage_and_cut_off_answers_are_told_apart() {
 
 #[tokio::test]
 async fn nobody_there_and_no_answer() {
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_unserved, gone) = unserved();
     let peer = HttpTransport::new(&format!("http://{gone}")).unwrap();
     assert_eq!(peer.greet(Greeting::default()).await.unwrap_err().kind(), ErrorKind::Unavailable);
 
@@ -236,7 +244,7 @@ async fn credentials_are_sent_and_never_shown() {
     }
     assert!(bearer.requests.lock().unwrap()[0].contains("authorization: Bearer t0ken"));
 
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_unserved, gone) = unserved();
     let peer = HttpTransport::new(&format!("http://user:w0rd@{gone}")).unwrap();
     let error = peer.greet(Greeting::default()).await.unwrap_err();
     shown.push(format!("{peer:?} {error} {error:?}"));

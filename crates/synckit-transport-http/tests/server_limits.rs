@@ -7,9 +7,9 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use support::{Server, event};
-use synckit_core::{ErrorKind, EventStore as _, Transport as _, transport::Greeting};
+use synckit_core::{ErrorKind, EventStore, Hub, Transport as _, transport::Greeting};
 use synckit_store_mem::MemStore;
-use synckit_transport_http::{HttpTransport, ServerOptions, ServerOptionsBuilder};
+use synckit_transport_http::{HttpTransport, ServerOptions, ServerOptionsBuilder, router};
 use synckit_wire::gzip;
 use tokio::sync::{Notify, oneshot};
 
@@ -53,6 +53,22 @@ async fn other_paths_methods_and_media_are_refused() {
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains("line 1 column"), "{}", answer.text());
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_routes_can_be_mounted_anywhere() {
+    let store = Arc::new(MemStore::new());
+    let hub = router(Hub::new(Arc::clone(&store) as Arc<dyn EventStore>), ServerOptions::default());
+    let app = Router::new().nest("/api/v1", hub).route("/health", get(|| async { "fine" }));
+    let server = Server::serving(store, app, Duration::from_secs(10)).await;
+    for prefix in ["/api/v1", "/api/v1/sync"] {
+        assert_eq!(server.get(&format!("{prefix}/latest-version")).await.text(), "\"0\"");
+        let peer = HttpTransport::new(&format!("http://{}{prefix}", server.address)).unwrap();
+        assert!(peer.greet(Greeting::default()).await.unwrap().keeps_stamps);
+    }
+    assert_eq!(server.get("/health").await.text(), "fine");
+    assert_eq!(server.get("/latest-version").await.status, 404);
     server.stop().await;
 }
 

@@ -338,7 +338,6 @@ fn invalid(detail: String) -> Refusal {
     Refusal::new(RefusalCode::Invalid, detail)
 }
 
-#[allow(clippy::needless_pass_by_value)]
 fn unfit(error: Error) -> Refusal {
     invalid(error.message().to_owned())
 }

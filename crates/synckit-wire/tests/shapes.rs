@@ -155,7 +155,7 @@ fn requests_for_pages() {
         log: Some(log()),
         missing_from: Some(VectorCursor::from_progress(origins).unwrap()),
         filter: Filter::everything().with_type(EventType::new("t").unwrap()),
-        ..plain.clone()
+        ..plain
     };
     let zeros = zeros();
     let cases = [

@@ -34,3 +34,7 @@ pub mod prelude {
 
     pub use crate::{Backends, CreateOptions};
 }
+
+#[cfg(all(doctest, feature = "store-sqlite"))]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;

@@ -1,0 +1,123 @@
+//! `synckit log`
+
+use std::{collections::HashMap, io::Write};
+
+use synckit::{
+    AggregateId, CursorMode, Event, EventId, SyncNode, Version, core::store::LogEntry,
+    node::Superseded as Why,
+};
+
+use crate::{
+    args::Log,
+    entry::{Shown, Superseded},
+    failure::{Done, Failure},
+    output::{Output, time, write_object},
+    stores,
+};
+
+/// Aggregates whose histories are read together.
+const BATCH: usize = 500;
+
+pub(super) async fn run(args: Log, out: Output) -> Result<Done, Failure> {
+    let Log { at, aggregate, effective } = args;
+    stores::with_local(&at.store, async |node| {
+        let mut versions = if out.json { clocks(node, aggregate.as_ref()).await? } else { HashMap::new() };
+        let mut stdout = Output::stdout();
+        if !out.json {
+            let heading =
+                format!("{:>8}  {:<27}  {:<8}  {:<20}  EVENT", "POSITION", "TIME", "ORIGIN", "TYPE");
+            writeln!(stdout, "{}", out.strong(heading))?;
+        }
+        if effective {
+            node.effective(aggregate.as_ref(), 0, |event, entry| match (out.json, entry) {
+                (true, Some(entry)) => {
+                    let version = versions.remove(&entry.event.id);
+                    Ok::<(), Failure>(write_object(&mut stdout, &Shown::entry(&entry, version))?)
+                }
+                (true, None) => Ok(write_object(&mut stdout, &Shown::event(&event))?),
+                (false, Some(entry)) => Ok(line(&mut stdout, out, &entry, "")?),
+                (false, None) => Ok(brought_along(&mut stdout, out, &event)?),
+            })
+            .await?;
+        } else {
+            node.history(aggregate.as_ref(), 0, |item| {
+                let (entry, why) = (item.entry, item.superseded);
+                if out.json {
+                    let shown =
+                        Shown::entry(&entry, versions.remove(&entry.event.id)).superseded(why.map(reason));
+                    return Ok::<(), Failure>(write_object(&mut stdout, &shown)?);
+                }
+                let note = match &why {
+                    None if entry.stub => "without its data".to_owned(),
+                    None => String::new(),
+                    Some(Why::By(decision)) => format!("superseded by {decision}"),
+                    Some(Why::Provisionally) => "loses while the conflict is open".to_owned(),
+                    Some(_) => "another entry counts for its id".to_owned(),
+                };
+                Ok(line(&mut stdout, out, &entry, &note)?)
+            })
+            .await?;
+        }
+        stdout.flush()?;
+        Ok(Done::Clean)
+    })
+    .await
+}
+
+fn reason(why: Why) -> Superseded {
+    match why {
+        Why::By(decision) => Superseded { by: Some(decision), provisionally: false },
+        Why::Provisionally => Superseded { by: None, provisionally: true },
+        _ => Superseded { by: None, provisionally: false },
+    }
+}
+
+fn line(out: &mut impl Write, style: Output, entry: &LogEntry, note: &str) -> std::io::Result<()> {
+    let origin = entry.stamp.origin.to_string();
+    let note = if note.is_empty() { String::new() } else { format!("  {}", style.alert(note)) };
+    writeln!(
+        out,
+        "{:>8}  {}  {}  {:<20}  {} {}{note}",
+        entry.position,
+        style.faint(format!("{:<27}", time(entry.stamp.timestamp))),
+        origin.get(..8).unwrap_or(&origin),
+        entry.event.event_type,
+        entry.event.id,
+        style.faint(format!("({})", entry.event.aggregate_id)),
+    )
+}
+
+fn brought_along(out: &mut impl Write, style: Output, event: &Event) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{:>8}  {:<27}  {:<8}  {:<20}  {} {}",
+        "-",
+        "by a decision",
+        "-",
+        event.event_type,
+        event.id,
+        style.faint(format!("({})", event.aggregate_id)),
+    )
+}
+
+/// The versions of all events in vector mode; in integer mode, an event's position is its version.
+async fn clocks(node: &SyncNode, only: Option<&AggregateId>) -> Result<HashMap<EventId, Version>, Failure> {
+    let store = node.store();
+    if store.identity().mode == CursorMode::Integer {
+        return Ok(HashMap::new());
+    }
+    if let Some(aggregate) = only {
+        return Ok(node.versions(aggregate).await?);
+    }
+    let mut versions = HashMap::new();
+    let mut after: Option<AggregateId> = None;
+    loop {
+        let names = store.aggregates(after.as_ref(), BATCH).await?;
+        let Some(last) = names.last() else { return Ok(versions) };
+        after = Some(last.clone());
+        for graph in store.graphs(&names).await? {
+            let clocks = graph.clocks()?;
+            versions.extend(clocks.into_iter().map(|(v, clock)| (EventId::from(&v), Version::Vector(clock))));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How much of each origin's events the store holds: kept up to date by every write, so that asking costs nothing.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use synckit_core::{
+    Error, ErrorKind, NodeId, Progress, Result, VectorCursor,
+    plan::{KnownStamp, NewEntry},
+};
+
+use crate::{error::from_sqlx, lookup::Columns as _, read::signed};
+
+const OPERATION: &str = "record progress";
+const ROWS: usize = 1_000;
+
+/// A stamp with its event and, if there is an entry for it, the entry's position.
+struct Stamped<'a> {
+    origin: NodeId,
+    counter: u64,
+    id: &'a str,
+    position: Option<u64>,
+}
+
+type Key = (NodeId, u64, String);
+
+impl Stamped<'_> {
+    fn key(&self) -> Key {
+        (self.origin, self.counter, self.id.to_owned())
+    }
+}
+
+/// Records the stamps of new entries, and those that are known without one.
+pub(crate) async fn record(
+    connection: &mut SqliteConnection,
+    entries: &[NewEntry],
+    known: &[KnownStamp],
+) -> Result<()> {
+    let of_entries = entries.iter().map(|e| Stamped {
+        origin: e.stamp.origin,
+        counter: e.stamp.counter,
+        id: e.event.id.as_str(),
+        position: Some(e.position),
+    });
+    let of_known = known.iter().map(|k| Stamped {
+        origin: k.origin,
+        counter: k.counter,
+        id: k.id.as_str(),
+        position: None,
+    });
+    let stamps: Vec<Stamped<'_>> = of_entries.chain(of_known).collect();
+    // Only an event that was there before can come with a stamp that was there before.
+    let all_new = known.is_empty();
+    let mut news: BTreeMap<NodeId, Vec<(u64, u128)>> = BTreeMap::new();
+    for rows in stamps.chunks(ROWS) {
+        let mut before = if all_new { HashSet::new() } else { existing(connection, rows).await? };
+        insert(connection, rows).await?;
+        for row in rows {
+            if all_new || before.insert(row.key()) {
+                news.entry(row.origin).or_default().push((row.counter, Progress::mix(row.counter, row.id)));
+            }
+        }
+    }
+    for (origin, stamps) in news {
+        advance(connection, origin, stamps).await?;
+    }
+    Ok(())
+}
+
+async fn insert(connection: &mut SqliteConnection, rows: &[Stamped<'_>]) -> Result<()> {
+    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO stamps ");
+    query.push_values(rows, |mut q, row| {
+        q.push_bind(row.origin.to_bytes().to_vec());
+        q.push_bind(signed(row.counter));
+        q.push_bind(row.id.to_owned());
+        q.push_bind(row.position.map(signed));
+    });
+    query.push(
+        " ON CONFLICT (origin, counter, id) DO UPDATE SET position = coalesce(excluded.position, position)",
+    );
+    query.build().execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
+}
+
+async fn existing(connection: &mut SqliteConnection, rows: &[Stamped<'_>]) -> Result<HashSet<Key>> {
+    let asked: Vec<serde_json::Value> =
+        rows.iter().map(|r| serde_json::json!([r.origin.to_string(), r.counter, r.id])).collect();
+    let sql = "SELECT s.origin, s.counter, s.id FROM json_each(?) j CROSS JOIN stamps s \
+               ON s.origin = unhex(j.value ->> 0) AND s.counter = (j.value ->> 1) AND s.id = (j.value ->> 2)";
+    let query = sqlx::query(sql).bind(serde_json::Value::Array(asked).to_string());
+    let found = query.fetch_all(connection).await.map_err(from_sqlx(OPERATION))?;
+    found.iter().map(|row| Ok((NodeId::from_slice(&row.blob(0)?)?, row.number(1)?, row.text(2)?))).collect()
+}
+
+/// Takes new stamps of an origin into its progress.
+async fn advance(
+    connection: &mut SqliteConnection,
+    origin: NodeId,
+    mut stamps: Vec<(u64, u128)>,
+) -> Result<()> {
+    let failed = from_sqlx(OPERATION);
+    let key = origin.to_bytes().to_vec();
+    let row = sqlx::query("SELECT counter, held, ids FROM origins WHERE origin = ?")
+        .bind(key.clone())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(&failed)?;
+    let (before, mut held, ids) = match &row {
+        None => (0, 0, 0),
+        Some(row) => (row.number(0)?, row.number(1)?, mixed(&row.blob(2)?)?),
+    };
+    stamps.sort_unstable();
+    let ids = stamps.iter().fold(ids, |ids, (_, mix)| ids ^ mix);
+    let counter = stamps.last().map_or(before, |(counter, _)| before.max(*counter));
+    let ascending = stamps.first().is_some_and(|(first, _)| *first > before)
+        && stamps.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    if ascending {
+        held += stamps.len() as u64;
+    } else {
+        let sql = "SELECT count(DISTINCT counter) FROM stamps WHERE origin = ?";
+        let row = sqlx::query(sql).bind(key.clone()).fetch_one(&mut *connection).await.map_err(&failed)?;
+        held = row.number(0)?;
+    }
+    sqlx::query("INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?)")
+        .bind(key)
+        .bind(signed(counter))
+        .bind(signed(held))
+        .bind(ids.to_be_bytes().to_vec())
+        .execute(connection)
+        .await
+        .map_err(&failed)
+        .map(drop)
+}
+
+fn mixed(bytes: &[u8]) -> Result<u128> {
+    let damaged = |_| Error::new(ErrorKind::Corrupt, OPERATION, "a hash over ids does not have 16 bytes");
+    bytes.try_into().map(u128::from_be_bytes).map_err(damaged)
+}
+
+/// All that the store holds.
+pub(crate) async fn vector(connection: &mut SqliteConnection) -> Result<VectorCursor> {
+    let sql = "SELECT origin, counter, held, ids FROM origins";
+    let rows = sqlx::query(sql).fetch_all(&mut *connection).await.map_err(from_sqlx("read progress"))?;
+    let mut origins = BTreeMap::new();
+    for row in rows {
+        let origin = NodeId::from_slice(&row.blob(0)?)?;
+        let (counter, held, ids) = (row.number(1)?, row.number(2)?, mixed(&row.blob(3)?)?);
+        let gaps = if held < counter { gaps(connection, origin).await? } else { Vec::new() };
+        origins.insert(origin, Progress { counter, gaps, ids });
+    }
+    VectorCursor::from_progress(origins)
+}
+
+async fn gaps(connection: &mut SqliteConnection, origin: NodeId) -> Result<Vec<(u64, u64)>> {
+    let sql = "SELECT before + 1, counter - 1 FROM \
+               (SELECT counter, lag(counter, 1, 0) OVER (ORDER BY counter) AS before FROM \
+               (SELECT DISTINCT counter FROM stamps WHERE origin = ?)) WHERE counter > before + 1";
+    let query = sqlx::query(sql).bind(origin.to_bytes().to_vec());
+    let rows = query.fetch_all(connection).await.map_err(from_sqlx("read progress"))?;
+    rows.iter().map(|row| Ok((row.number(0)?, row.number(1)?))).collect()
+}

@@ -1,0 +1,96 @@
+//! L2: one id for two contents.
+
+use synckit_core::{
+    EventId, NodeId,
+    store::{Notice, Outcome, QuarantineSide, RefusalCode},
+};
+
+use crate::{
+    sample::{PEER, event, stamped, with_data},
+    stores::Stores,
+    subject::{accepted_at, codes, ids_of},
+};
+
+pub(super) async fn l2_the_smaller_stamp_takes_over_an_id(stores: &Stores<'_>) {
+    let store = stores.fresh().await;
+    store.seed(vec![stamped("e", "x", 2, 1, 50, &[])]).await;
+    let winner = with_data(stamped("e", "x", 3, 1, 40, &[]), "other");
+    let rest = stamped("f", "x", 3, 2, 60, &["e"]);
+    let written = store.pull(vec![winner.clone(), rest]).await;
+    assert_eq!(accepted_at(&written), [2, 3]);
+    assert_eq!(written.notices, [Notice::Displaced { id: EventId::new("e").unwrap() }]);
+    let rows = store.quarantine().await.unwrap();
+    assert_eq!(rows.len(), 1);
+    let row = &rows[0];
+    assert_eq!((row.side, row.peer, row.id.as_str()), (QuarantineSide::Held, PEER, "e"));
+    assert_eq!((row.origin, row.counter, row.position), (Some(NodeId::from_u128(2)), 1, 1));
+    assert_eq!((row.refusal.code, &row.held), (RefusalCode::ContentMismatch, &None));
+    let log = store.all().await;
+    assert!(log[0].superseded && log[0].event == stamped("e", "x", 2, 1, 50, &[]).event, "nothing is lost");
+    assert_eq!(store.entry("e").await.unwrap().event, winner.event);
+    assert_eq!(store.heads("x").await, ["f"]);
+}
+
+pub(super) async fn l2_the_larger_stamp_does_not(stores: &Stores<'_>) {
+    let store = stores.fresh().await;
+    let first = stamped("e", "x", 3, 1, 40, &[]);
+    store.seed(vec![first.clone()]).await;
+    let loser = with_data(stamped("e", "x", 2, 1, 50, &[]), "other");
+    let written = store.pull(vec![loser.clone(), stamped("f", "x", 3, 2, 60, &["e"])]).await;
+    assert_eq!(codes(&written), [Some("content_mismatch"), None]);
+    let rows = store.quarantine().await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].side, rows[0].position), (QuarantineSide::Held, 0));
+    assert_eq!(rows[0].held, Some(loser));
+    assert_eq!(store.entry("e").await.unwrap().event, first.event);
+    assert_eq!(ids_of(&store.all().await), ["e", "f"]);
+}
+
+pub(super) async fn l2_an_id_moves_to_another_aggregate(stores: &Stores<'_>) {
+    let store = stores.fresh().await;
+    store.seed(vec![stamped("a", "x", 2, 1, 10, &[]), stamped("e", "x", 2, 2, 50, &["a"])]).await;
+    store.seed(vec![stamped("b", "y", 2, 3, 11, &[])]).await;
+    let written = store.pull(vec![stamped("e", "y", 3, 1, 40, &["b"])]).await;
+    assert_eq!(accepted_at(&written), [4]);
+    assert_eq!(store.heads("x").await, ["a"]);
+    assert_eq!(store.heads("y").await, ["e"]);
+    assert_eq!(store.view("x").await, ["a"]);
+    assert_eq!(store.view("y").await, ["b", "e"]);
+    store.append(vec![event("f", "x", "1"), event("g", "y", "1")]).await;
+    assert_eq!(store.heads("x").await, ["f"]);
+    assert_eq!(store.heads("y").await, ["g"]);
+}
+
+pub(super) async fn l2_an_id_moves_between_aggregates_in_one_page(stores: &Stores<'_>) {
+    let store = stores.fresh().await;
+    store.seed(vec![stamped("a", "x", 2, 1, 10, &[])]).await;
+    let page = vec![
+        stamped("e", "x", 2, 2, 50, &["a"]),
+        stamped("e", "y", 3, 1, 40, &[]),
+        stamped("f", "y", 3, 2, 60, &["e"]),
+    ];
+    let written = store.pull(page).await;
+    assert_eq!(accepted_at(&written), [2, 3, 4]);
+    assert_eq!(store.heads("x").await, ["a"]);
+    assert_eq!(store.heads("y").await, ["f"]);
+    assert_eq!(store.quarantine().await.unwrap().len(), 1);
+}
+
+pub(super) async fn l2_a_contested_id_ends_alike_in_every_order(stores: &Stores<'_>) {
+    let claims = [
+        with_data(stamped("e", "x", 2, 1, 30, &[]), "one"),
+        with_data(stamped("e", "x", 3, 1, 20, &[]), "two"),
+        with_data(stamped("e", "x", 4, 1, 40, &[]), "two"),
+    ];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let store = stores.fresh().await;
+        for i in order {
+            store.pull(vec![claims[i].clone()]).await;
+        }
+        let counts = store.entry("e").await.unwrap();
+        assert_eq!(counts.event, claims[1].event, "in the order {order:?}");
+        assert_eq!(Some(counts.stamp), claims[1].stamp, "in the order {order:?}");
+        let again = store.pull(vec![claims[1].clone()]).await;
+        assert_eq!(again.outcomes, [Outcome::Duplicate]);
+    }
+}
