@@ -1,4 +1,4 @@
-"""Recomputes the digests of a replica from its SQLite file.   synckit export --effective --store URL | digest_check.py FILE"""
+"""Recomputes a replica's digests from its SQLite file: synckit export --effective --store URL | digest_check.py FILE"""
 import hashlib, json, sqlite3, sys
 
 sha = lambda b: hashlib.sha256(b).digest()

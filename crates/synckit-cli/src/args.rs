@@ -1,14 +1,21 @@
 //! What may be typed.
 
+mod queues;
 mod values;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use synckit::{AggregateId, ConflictId, CursorMode, EventId, node::ResolverKind};
+use synckit::{AggregateId, CursorMode, node::ResolverKind};
 
-pub(crate) use self::values::{RemoteUrl, Since, StoreUrl};
 use self::values::{RemoteUrls, StoreUrls, condition, duration, label, name};
+pub(crate) use self::{
+    queues::{
+        Conflict, Conflicts, ConflictsCommand, Person, Refused, RefusedCommand, RefusedEvent, Resolve, Retry,
+        Undo,
+    },
+    values::{RemoteUrl, Since, StoreUrl},
+};
 
 /// Offline-first event synchronisation: append locally, sync when you can, and every replica ends with the same answer
 #[derive(Parser)]
@@ -21,7 +28,7 @@ use self::values::{RemoteUrls, StoreUrls, condition, duration, label, name};
         130 and 143 ended by SIGINT and SIGTERM.\n\n\
         Example:\n  \
         synckit init --store sqlite:shop.db --node shop\n  \
-        synckit append --store sqlite:shop.db --type order.placed --aggregate order-1 --data '{\"tea\":2}'\n  \
+        synckit append --store sqlite:shop.db --type placed --aggregate order-1 --data '{\"tea\":2}'\n  \
         synckit sync --store sqlite:shop.db --remote https://hub.example/sync"
 )]
 pub(crate) struct Cli {
@@ -56,7 +63,7 @@ pub(crate) enum Command {
     Init(Init),
     /// Append one event
     #[command(after_help = "Appending the same event twice changes nothing.\n\n\
-        Example:\n  synckit append --store sqlite:shop.db --type order.placed --aggregate order-1 --data '{\"tea\":2}'")]
+        Example:\n  synckit append --store sqlite:shop.db --type placed --aggregate order-1 --data '{\"tea\":2}'")]
     Append(Append),
     /// Import CloudEvents
     #[command(
@@ -104,9 +111,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  synckit digest --store sqlite:shop.db")]
     Digest(OnlyStore),
     /// Print a completion script for a shell
-    #[command(
-        after_help = "Example:\n  synckit completions bash > ~/.local/share/bash-completion/completions/synckit"
-    )]
+    #[command(after_help = "Example:\n  synckit completions bash > /etc/bash_completion.d/synckit")]
     Completions(Completions),
 }
 
@@ -266,111 +271,6 @@ pub(crate) struct Log {
     /// Only the events that count, after decisions
     #[arg(long)]
     pub(crate) effective: bool,
-}
-
-#[derive(Args)]
-pub(crate) struct Conflicts {
-    #[command(subcommand)]
-    pub(crate) command: ConflictsCommand,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum ConflictsCommand {
-    /// The open conflicts
-    #[command(after_help = "Example:\n  synckit conflicts list --store sqlite:shop.db")]
-    List(OnlyStore),
-    /// What each side of a conflict says
-    #[command(after_help = "Example:\n  synckit conflicts show c-0123456789abcdef --store sqlite:shop.db")]
-    Show(Conflict),
-    /// Decide a conflict: of what its sides do not share, the named events count
-    #[command(
-        after_help = "A side's head stands for the whole side. A conflict that was decided already is decided anew. The \
-        decision is an event, and reaches every replica with the next syncs.\n\n\
-        Example:\n  synckit conflicts resolve c-0123456789abcdef --store sqlite:shop.db --keep order-1-paid --reason 'asked the customer'"
-    )]
-    Resolve(Resolve),
-    /// Take back what was decided on a conflict; once more restores it
-    #[command(
-        after_help = "Example:\n  synckit conflicts undo c-0123456789abcdef --store sqlite:shop.db --reason 'wrong order'"
-    )]
-    Undo(Undo),
-}
-
-#[derive(Args)]
-pub(crate) struct Conflict {
-    /// The conflict
-    #[arg(value_name = "ID", value_parser = name::<ConflictId>)]
-    pub(crate) id: ConflictId,
-    #[command(flatten)]
-    pub(crate) at: OnlyStore,
-}
-
-#[derive(Args)]
-pub(crate) struct Person {
-    /// Who decides; the user who is logged in unless given
-    #[arg(long, value_name = "USER")]
-    pub(crate) by: Option<String>,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
-}
-
-#[derive(Args)]
-pub(crate) struct Resolve {
-    #[command(flatten)]
-    pub(crate) conflict: Conflict,
-    /// Events that count
-    #[arg(long, value_name = "EVENT_ID", required = true, num_args = 1.., value_parser = name::<EventId>)]
-    pub(crate) keep: Vec<EventId>,
-    #[command(flatten)]
-    pub(crate) person: Person,
-}
-
-#[derive(Args)]
-pub(crate) struct Undo {
-    #[command(flatten)]
-    pub(crate) conflict: Conflict,
-    #[command(flatten)]
-    pub(crate) person: Person,
-}
-
-#[derive(Args)]
-pub(crate) struct Refused {
-    #[command(subcommand)]
-    pub(crate) command: RefusedCommand,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum RefusedCommand {
-    /// What was refused, by whom, and why
-    #[command(after_help = "Example:\n  synckit refused list --store sqlite:shop.db")]
-    List(OnlyStore),
-    /// Try an event again: one that is held here at once, one that a peer refused at the next sync
-    #[command(
-        after_help = "Example:\n  synckit refused retry order-1-paid --store sqlite:shop.db --remote https://hub.example/sync"
-    )]
-    Retry(Retry),
-    /// Give up an event of one's own that a peer refused, for good and everywhere
-    #[command(after_help = "Example:\n  synckit refused withdraw order-1-paid --store sqlite:shop.db")]
-    Withdraw(RefusedEvent),
-}
-
-#[derive(Args)]
-pub(crate) struct RefusedEvent {
-    /// The event
-    #[arg(value_name = "ID", value_parser = name::<EventId>)]
-    pub(crate) id: EventId,
-    #[command(flatten)]
-    pub(crate) at: OnlyStore,
-}
-
-#[derive(Args)]
-pub(crate) struct Retry {
-    #[command(flatten)]
-    pub(crate) event: RefusedEvent,
-    /// Sync with this hub now, to offer the event again
-    #[arg(long, value_name = "URL", env = "SYNCKIT_REMOTE", hide_env_values = true, value_parser = RemoteUrls)]
-    pub(crate) remote: Option<RemoteUrl>,
 }
 
 #[derive(Args)]

@@ -122,13 +122,13 @@ fn text_of(raw: &RawValue) -> serde_json::Result<Cow<'_, str>> {
 ///
 /// # Errors
 /// The error of the writer.
-pub(crate) fn write(out: &mut impl Write, event: &Event, stamp: Option<&Stamp>) -> io::Result<()> {
+pub(crate) fn write(out: &mut impl Write, event: &Event, stamp: &Stamp) -> io::Result<()> {
     let metadata = event.metadata.to_map();
     let mut added: Vec<(&str, String)> = Vec::new();
     if !metadata.contains_key("specversion") {
         added.push(("specversion", SPEC_VERSION.into()));
-        added.push(("source", stamp.map_or_else(|| "synckit".into(), |s| format!("synckit:{}", s.origin))));
-        added.extend(stamp.map(|s| ("time", time(s.timestamp))));
+        added.push(("source", format!("synckit:{}", stamp.origin)));
+        added.push(("time", time(stamp.timestamp)));
         added.extend(content_type(&event.data).map(|t| ("datacontenttype", t.to_owned())));
         added.retain(|(name, _)| !metadata.contains_key(*name));
     }
@@ -176,12 +176,18 @@ pub(crate) fn has_own_place(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use synckit::{NodeId, Timestamp};
+
     use super::*;
+
+    fn stamp() -> Stamp {
+        Stamp::checked(NodeId::from_u128(7), 1, Timestamp::from_micros(1), Vec::new()).unwrap()
+    }
 
     fn round_trip(line: &str) -> String {
         let event = read(line.as_bytes(), &[]).unwrap().unwrap();
         let mut out = Vec::new();
-        write(&mut out, &event, None).unwrap();
+        write(&mut out, &event, &stamp()).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -200,8 +206,12 @@ mod tests {
         let mut event = Event::new("t", "s", &1).unwrap().with_id("1").unwrap();
         event.data = Payload::encoded("image/png", vec![1, 2, 255]).unwrap();
         let mut out = Vec::new();
-        write(&mut out, &event, None).unwrap();
-        let expected = r#"{"specversion":"1.0","source":"synckit","datacontenttype":"image/png","id":"1","type":"t","subject":"s","data_base64":"AQL/"}"#;
+        write(&mut out, &event, &stamp()).unwrap();
+        let expected = concat!(
+            r#"{"specversion":"1.0","source":"synckit:00000000000000000000000000000007","#,
+            r#""time":"1970-01-01T00:00:00.000001Z","datacontenttype":"image/png","#,
+            r#""id":"1","type":"t","subject":"s","data_base64":"AQL/"}"#
+        );
         assert_eq!(String::from_utf8(out).unwrap().trim_end(), expected);
     }
 

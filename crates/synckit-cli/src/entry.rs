@@ -55,10 +55,10 @@ enum Numbered {
 /// Why an event does not count.
 #[derive(Serialize)]
 pub(crate) struct Superseded {
-    /// The decision that took it out; none while it only loses an open conflict.
+    /// The reason, for programs.
+    pub(crate) why: &'static str,
+    /// The decision that took it out, if one did.
     pub(crate) by: Option<VertexId>,
-    /// Whether that may change still.
-    pub(crate) provisionally: bool,
 }
 
 impl<'a> Shown<'a> {

@@ -72,6 +72,13 @@ impl Output {
         }
     }
 
+    /// Says what was refused, and why; also when it is to be quiet, for the exit status says so too.
+    pub(crate) fn refused(self, what: impl Display, why: &str) {
+        let what = format!("{what}: ");
+        let text = if why.starts_with(&what) { why.to_owned() } else { what + why };
+        self.say(AnsiColor::Yellow, "refused", &text);
+    }
+
     fn say(self, color: AnsiColor, label: &str, text: &str) {
         let style = if self.color_errors { color.on_default().bold() } else { Style::new() };
         // If standard error is closed, there is nobody to tell.
@@ -125,6 +132,11 @@ impl Output {
 pub(crate) fn write_object(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")
+}
+
+/// A number of things, as one says it.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A text on one line, and without characters that steer a terminal: it may come from elsewhere.

@@ -1,6 +1,6 @@
 //! Opening stores.
 
-use std::sync::Arc;
+use std::{error::Error as _, sync::Arc};
 
 use synckit::{
     Backends, CreateOptions, CursorMode, ErrorKind, EventStore, SyncNode, SyncNodeBuilder, masked,
@@ -25,7 +25,8 @@ pub(crate) async fn open(url: &StoreUrl) -> Result<Arc<dyn EventStore>, Failure>
         )));
     }
     Backends::new().open_store(url).await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound if !holds_something(url) => {
+        // One with a cause is a file that is there, and cannot be opened.
+        ErrorKind::NotFound if error.source().is_none() => {
             Failure::told(format!("{}; make one with: synckit init --store {}", error.message(), masked(url)))
         }
         _ => error.into(),
@@ -94,12 +95,4 @@ pub(crate) async fn with_local<T>(
 /// Whether a store is gone with the process.
 pub(crate) fn in_memory(url: &str) -> bool {
     url == "mem:" || SqliteConfig::from_url(url).is_ok_and(|config| config.path().is_none())
-}
-
-/// Whether there is a file with something in it, so that making a store is not what helps.
-fn holds_something(url: &str) -> bool {
-    SqliteConfig::from_url(url)
-        .ok()
-        .and_then(|config| config.path().and_then(|path| std::fs::metadata(path).ok()))
-        .is_some_and(|file| file.len() > 0)
 }

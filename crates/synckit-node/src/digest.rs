@@ -2,11 +2,9 @@
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use synckit_core::{EventId, Hash, Result, entry_bytes, store::ReadRequest};
+use synckit_core::{EventId, Hash, Result, content_hash, entry_bytes};
 
-use crate::{history, node::SyncNode};
-
-const PAGE: usize = 5_000;
+use crate::node::SyncNode;
 
 /// What a replica holds, in four figures; equal on equal replicas.
 ///
@@ -28,52 +26,38 @@ pub struct Digest {
 }
 
 impl SyncNode {
-    /// The digests. They take one pass over the log, and about 100 bytes of memory an event.
+    /// The digests. They take one pass over the log, and about 200 bytes of memory an event.
     ///
     /// # Errors
     /// Any error of the store.
     pub async fn digest(&self) -> Result<Digest> {
         let mut entries: Vec<(EventId, Vec<u8>)> = Vec::new();
-        let mut after = 0;
-        loop {
-            let page = self.0.store.read(ReadRequest::after(after).limit(PAGE).only_counting()).await?;
-            entries.extend(
-                page.entries
-                    .iter()
-                    .map(|e| (e.event.id.clone(), entry_bytes(&e.event.id, &e.stamp, &e.content))),
-            );
-            after = page.next.position;
-            if !page.has_more {
-                break;
+        let mut view: Vec<(EventId, Hash)> = Vec::new();
+        self.history(None, 0, |item| {
+            let (id, content) = (&item.entry.event.id, item.entry.content);
+            entries.push((id.clone(), entry_bytes(id, &item.entry.stamp, &content)));
+            if item.is_effective() {
+                view.push((id.clone(), content));
             }
-        }
+            view.extend(item.merged.iter().map(|event| (event.id.clone(), content_hash(event))));
+            Ok::<(), synckit_core::Error>(())
+        })
+        .await?;
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let (mut ids, mut log) = (Sha256::new(), Sha256::new());
+        view.sort_unstable();
+        let (mut ids, mut log, mut effective) = (Sha256::new(), Sha256::new(), Sha256::new());
         for (id, bytes) in &entries {
             ids.update(id.as_str());
             ids.update(b"\n");
             log.update(bytes);
         }
-        let events = entries.len() as u64;
-        drop(entries);
-        Ok(Digest { events, ids: finish(ids), log: finish(log), view: self.view_digest().await? })
-    }
-
-    async fn view_digest(&self) -> Result<Hash> {
-        let mut view: Vec<(EventId, Hash)> = Vec::new();
-        self.effective(None, 0, |event, entry| {
-            view.push((event.id.clone(), history::content(&event, entry.as_ref())));
-            Ok::<(), synckit_core::Error>(())
-        })
-        .await?;
-        view.sort_unstable();
-        let mut sha = Sha256::new();
-        for (id, content) in view {
-            sha.update(id.as_str());
-            sha.update(b"\n");
-            sha.update(content.as_bytes());
+        for (id, content) in &view {
+            effective.update(id.as_str());
+            effective.update(b"\n");
+            effective.update(content.as_bytes());
         }
-        Ok(finish(sha))
+        let events = entries.len() as u64;
+        Ok(Digest { events, ids: finish(ids), log: finish(log), view: finish(effective) })
     }
 }
 

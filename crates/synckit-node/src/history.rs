@@ -1,11 +1,11 @@
 //! The log as people read it: what counts, and what does not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use synckit_core::{
-    AggregateId, Event, EventId, Filter, Hash, Result, Version, VertexId,
+    AggregateId, Event, EventId, Filter, Result, Version, VertexId,
     decision::{Decision, RESOLUTION},
-    graph::{AggregateGraph, ViewEvent},
+    graph::{AggregateGraph, VertexBody, ViewEvent},
     store::{LogEntry, ReadRequest},
 };
 
@@ -24,6 +24,8 @@ pub struct HistoryEntry {
     pub entry: LogEntry,
     /// Why it does not count; none if it does.
     pub superseded: Option<Superseded>,
+    /// Events that count because this entry, a decision, brought them along.
+    pub merged: Vec<Event>,
 }
 
 /// Why an event does not count.
@@ -34,46 +36,75 @@ pub enum Superseded {
     By(VertexId),
     /// It loses for now, while a conflict is open.
     Provisionally,
-    /// Another entry counts for its id.
-    OtherEntry,
+    /// Its owner withdrew it.
+    Withdrawn,
+}
+
+/// What does not count, and what counts without being in the log itself.
+#[derive(Debug, Default)]
+struct Disputes {
+    superseded: HashMap<EventId, Superseded>,
+    merged: HashSet<EventId>,
+}
+
+impl Disputes {
+    fn take(&mut self, graph: &AggregateGraph) {
+        for (id, by) in graph.superseded() {
+            self.superseded.insert(id, by.map_or(Superseded::Provisionally, Superseded::By));
+        }
+        let withdrawn = graph.vertices().iter().filter(|v| v.body == VertexBody::Withdrawn);
+        self.superseded.extend(withdrawn.map(|v| (EventId::from(&v.id), Superseded::Withdrawn)));
+        self.merged.extend(graph.view().into_iter().filter_map(|e| match e {
+            ViewEvent::Merged(event) => Some(event.id),
+            ViewEvent::Logged(_) => None,
+        }));
+    }
+
+    /// The events that a decision brings along and that still count; each is given once.
+    fn brought_by(&mut self, entry: &LogEntry) -> Vec<Event> {
+        if self.merged.is_empty() || entry.event.event_type.as_str() != RESOLUTION {
+            return Vec::new();
+        }
+        let merged = Decision::read(&entry.event, &entry.stamp.parents).map(|d| d.merged).unwrap_or_default();
+        let events = merged.iter().filter_map(|m| m.to_event(&entry.event.aggregate_id).ok());
+        events.filter(|event| self.merged.remove(&event.id)).collect()
+    }
+}
+
+impl HistoryEntry {
+    /// Whether it is a domain event that counts, and is held whole.
+    #[must_use]
+    pub fn is_effective(&self) -> bool {
+        self.superseded.is_none() && !self.entry.stub && !self.entry.event.event_type.is_reserved()
+    }
 }
 
 impl SyncNode {
-    /// The domain events that do not count now, with the decisions that took them out; none for those that only lose while
-    /// a conflict is open.
+    /// The domain events that do not count now, with the reason.
     ///
     /// # Errors
     /// Any error of the store.
-    pub async fn superseded(
-        &self,
-        aggregate: Option<&AggregateId>,
-    ) -> Result<HashMap<EventId, Option<VertexId>>> {
-        let mut found = HashMap::new();
-        self.each_history(aggregate, |graph| found.extend(graph.superseded())).await?;
-        Ok(found)
+    pub async fn superseded(&self, aggregate: Option<&AggregateId>) -> Result<HashMap<EventId, Superseded>> {
+        Ok(self.disputes(aggregate).await?.superseded)
     }
 
-    async fn each_history(
-        &self,
-        only: Option<&AggregateId>,
-        mut visit: impl FnMut(&AggregateGraph),
-    ) -> Result<()> {
+    async fn disputes(&self, only: Option<&AggregateId>) -> Result<Disputes> {
         let store = &self.0.store;
+        let mut disputes = Disputes::default();
         if let Some(aggregate) = only {
-            store.graphs(std::slice::from_ref(aggregate)).await?.iter().for_each(visit);
-            return Ok(());
+            store.graphs(std::slice::from_ref(aggregate)).await?.iter().for_each(|g| disputes.take(g));
+            return Ok(disputes);
         }
         let mut after: Option<AggregateId> = None;
         loop {
-            let names = store.aggregates(after.as_ref(), BATCH).await?;
-            let Some(last) = names.last() else { return Ok(()) };
+            let names = store.disputed(after.as_ref(), BATCH).await?;
+            let Some(last) = names.last() else { return Ok(disputes) };
             after = Some(last.clone());
-            store.graphs(&names).await?.iter().for_each(&mut visit);
+            store.graphs(&names).await?.iter().for_each(|g| disputes.take(g));
         }
     }
 
-    /// Visits the log after `after` in its order, a page at a time; superseded entries of one id are left out. Events that
-    /// decisions brought along come with the decisions.
+    /// Visits the log after `after` in its order, a page at a time; of the entries of one id only the one that counts.
     ///
     /// # Errors
     /// Any error of the store; the first error of `visit`.
@@ -83,7 +114,7 @@ impl SyncNode {
         after: u64,
         mut visit: impl FnMut(HistoryEntry) -> Result<(), E>,
     ) -> Result<(), E> {
-        let superseded = self.superseded(aggregate).await?;
+        let mut disputes = self.disputes(aggregate).await?;
         let mut filter = Filter::everything();
         filter.aggregates.extend(aggregate.cloned());
         let mut position = after;
@@ -91,11 +122,9 @@ impl SyncNode {
             let request = ReadRequest::after(position).limit(PAGE).filter(filter.clone()).only_counting();
             let page = self.0.store.read(request).await?;
             for entry in page.entries {
-                let why = superseded.get(&entry.event.id).map(|by| match by {
-                    Some(decision) => Superseded::By(decision.clone()),
-                    None => Superseded::Provisionally,
-                });
-                visit(HistoryEntry { entry, superseded: why })?;
+                let superseded = disputes.superseded.get(&entry.event.id).cloned();
+                let merged = disputes.brought_by(&entry);
+                visit(HistoryEntry { entry, superseded, merged })?;
             }
             if !page.has_more {
                 return Ok(());
@@ -115,35 +144,11 @@ impl SyncNode {
         after: u64,
         mut visit: impl FnMut(Event, Option<LogEntry>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut merged: HashMap<EventId, ()> = HashMap::new();
-        let mut withdrawn: HashMap<EventId, ()> = HashMap::new();
-        let collect = |graph: &AggregateGraph| {
-            merged.extend(graph.view().into_iter().filter_map(|e| match e {
-                ViewEvent::Merged(event) => Some((event.id, ())),
-                ViewEvent::Logged(_) => None,
-            }));
-            let gone =
-                graph.vertices().iter().filter(|v| v.body == synckit_core::graph::VertexBody::Withdrawn);
-            withdrawn.extend(gone.map(|v| (EventId::from(&v.id), ())));
-        };
-        self.each_history(aggregate, collect).await?;
         self.history(aggregate, after, |item| {
-            let HistoryEntry { entry, superseded } = item;
-            if entry.event.event_type.as_str() == RESOLUTION {
-                let brought =
-                    Decision::read(&entry.event, &entry.stamp.parents).map(|d| d.merged).unwrap_or_default();
-                for event in brought.iter().filter_map(|m| m.to_event(&entry.event.aggregate_id).ok()) {
-                    if merged.remove(&event.id).is_some() {
-                        visit(event, None)?;
-                    }
-                }
-                return Ok(());
+            if item.is_effective() {
+                visit(item.entry.event.clone(), Some(item.entry))?;
             }
-            let counts = superseded.is_none() && !entry.stub && !withdrawn.contains_key(&entry.event.id);
-            if counts && !entry.event.event_type.is_reserved() {
-                visit(entry.event.clone(), Some(entry))?;
-            }
-            Ok(())
+            item.merged.into_iter().try_for_each(|event| visit(event, None))
         })
         .await
     }
@@ -169,9 +174,4 @@ impl SyncNode {
         .await?;
         Ok(versions)
     }
-}
-
-/// The hash that a replica's event contributes to digests.
-pub(crate) fn content(event: &Event, entry: Option<&LogEntry>) -> Hash {
-    entry.map_or_else(|| synckit_core::content_hash(event), |e| e.content)
 }

@@ -275,6 +275,14 @@ impl State {
         self.after(after).map(|(id, _)| id.clone()).take(limit).collect()
     }
 
+    pub(crate) fn disputed(&self, after: Option<&AggregateId>, limit: usize) -> Vec<AggregateId> {
+        let in_conflict = self.aggregates.iter().filter(|(_, a)| a.conflict.is_some()).map(|(id, _)| id);
+        let decided = self.decisions.values().map(|d| &d.aggregate);
+        let withdrawn = self.withdrawn.values().map(|(aggregate, ..)| aggregate);
+        let all: BTreeSet<&AggregateId> = in_conflict.chain(decided).chain(withdrawn).collect();
+        all.into_iter().filter(|id| after.is_none_or(|a| *id > a)).take(limit).cloned().collect()
+    }
+
     fn after(&self, after: Option<&AggregateId>) -> impl Iterator<Item = (&AggregateId, &Aggregate)> {
         use std::ops::Bound;
         let from = after.map_or(Bound::Unbounded, |a| Bound::Excluded(a.clone()));

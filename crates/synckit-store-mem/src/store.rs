@@ -211,6 +211,10 @@ impl EventStore for MemStore {
         Ok(self.open("list aggregates")?.aggregates(after, limit))
     }
 
+    async fn disputed(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<AggregateId>> {
+        Ok(self.open("list disputed aggregates")?.disputed(after, limit))
+    }
+
     async fn conflicts(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<OpenConflict>> {
         Ok(self.open("list conflicts")?.conflicts(after, limit))
     }

@@ -2,48 +2,26 @@
 
 use std::borrow::Borrow as _;
 
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 use synckit_core::{
-    AggregateId, ConflictId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Result,
-    Timestamp, VectorCursor, VertexId, decode_parents,
+    AggregateId, ConflictId, EventId, Hash, LogId, Mark, NodeId, Result, Timestamp, VectorCursor, VertexId,
+    decode_parents,
     store::{Checkpoint, LogEntry, LogPage, OpenConflict, ReadRequest, ReviewRow, StoredDecision},
 };
 
 use crate::{
     error::from_sqlx,
     lookup::{self, Columns as _, list},
-    progress,
+    packed, progress,
 };
 
-const COLUMNS: &str = "e.position, e.id, e.event_type, e.aggregate_id, e.codec, e.data, e.metadata, \
-                       e.origin, e.counter, e.timestamp, e.parents, e.content, e.hash, e.received_from, \
-                       e.stub, e.superseded";
-/// Rows fetched at a time: memory stays bounded, however much a filter passes over.
-const BATCH: usize = 1_000;
-
-fn entry(row: &SqliteRow) -> Result<LogEntry> {
-    let failed = from_sqlx("read");
-    let codec: Option<&str> = row.try_get(4).map_err(&failed)?;
-    let metadata: Option<&str> = row.try_get(6).map_err(&failed)?;
-    let from: Option<&[u8]> = row.try_get(13).map_err(&failed)?;
-    let name = |i| row.try_get::<&str, _>(i).map_err(&failed);
-    Ok(LogEntry {
-        position: row.number(0)?,
-        event: Event {
-            id: EventId::new(name(1)?)?,
-            event_type: EventType::new(name(2)?)?,
-            aggregate_id: AggregateId::new(name(3)?)?,
-            data: Payload::stored(codec, row.blob(5)?),
-            metadata: metadata.map_or_else(Metadata::default, Metadata::stored),
-        },
-        stamp: row.stamp(7)?,
-        content: Hash::from_slice(row.try_get(11).map_err(&failed)?)?,
-        hash: Hash::from_slice(row.try_get(12).map_err(&failed)?)?,
-        from: from.map(LogId::from_slice).transpose()?,
-        stub: row.number(14)? != 0,
-        superseded: row.number(15)? != 0,
-    })
-}
+/// Entries fetched at a time at the beginning of a page, when nothing is known of their size yet: at the limit of data they
+/// take 64 MiB.
+const FIRST_BATCH: usize = 64;
+/// Most entries fetched at a time: memory stays bounded, however much a filter passes over.
+const LARGEST_BATCH: usize = 2_000;
+/// Bytes that a batch is to have, going by the entries seen so far.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadRequest) -> Result<LogPage> {
     let head = lookup::node(connection).await?.head;
@@ -53,12 +31,14 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
     };
     let (mut entries, mut bytes, mut last) = (Vec::new(), 0, request.after);
     let mut reached = head.position;
+    let mut batch = FIRST_BATCH;
     'pages: while last < head.position {
-        let batch = BATCH.min(request.page_limit().saturating_sub(entries.len()) + 1);
-        let rows = fetch(connection, request, lacking.as_deref(), last, batch).await?;
-        let full = rows.len() == batch;
-        for row in &rows {
-            let read = entry(row)?;
+        let wanted = batch.min(request.page_limit().saturating_sub(entries.len()) + 1);
+        let fetched = fetch(connection, request, lacking.as_deref(), last, wanted).await?;
+        let full = fetched.len() == wanted;
+        let size: usize = fetched.iter().map(LogEntry::size).sum();
+        batch = (BATCH_BYTES * wanted / size.max(1)).clamp(1, LARGEST_BATCH);
+        for read in fetched {
             let position = read.position;
             if let Some(shaped) = request.shape(read) {
                 bytes += shaped.size();
@@ -95,9 +75,8 @@ async fn fetch(
     lacking: Option<&[(NodeId, u64, u64)]>,
     after: u64,
     limit: usize,
-) -> Result<Vec<SqliteRow>> {
-    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT ");
-    query.push(COLUMNS);
+) -> Result<Vec<LogEntry>> {
+    let mut query = packed::select();
     if let Some(lacking) = lacking {
         let wanted: Vec<serde_json::Value> =
             lacking.iter().map(|(node, from, to)| serde_json::json!([node.to_string(), from, to])).collect();
@@ -117,7 +96,7 @@ async fn fetch(
     query.push(" WHERE e.position > ");
     query.push_bind(signed(after));
     query.push(" ORDER BY e.position LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
-    query.build().fetch_all(connection).await.map_err(from_sqlx("read"))
+    packed::fetch(connection, query, "read").await
 }
 
 /// Numbers beyond SQLite's range are beyond every position, too.
@@ -146,14 +125,16 @@ pub(crate) async fn hashes(
 }
 
 pub(crate) async fn load(connection: &mut SqliteConnection, ids: &[EventId]) -> Result<Vec<LogEntry>> {
-    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT ");
-    query
-        .push(COLUMNS)
-        .push(" FROM json_each(")
-        .push_bind(list(ids))
-        .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
-    let rows = query.build().fetch_all(connection).await.map_err(from_sqlx("load"))?;
-    rows.iter().map(entry).collect()
+    let mut entries = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(FIRST_BATCH) {
+        let mut query = packed::select();
+        query
+            .push(" FROM json_each(")
+            .push_bind(list(ids))
+            .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
+        entries.extend(packed::fetch(connection, query, "load").await?);
+    }
+    Ok(entries)
 }
 
 pub(crate) async fn aggregates(
@@ -169,6 +150,23 @@ pub(crate) async fn aggregates(
     .fetch_all(connection)
     .await
     .map_err(from_sqlx("list aggregates"))?;
+    rows.iter().map(|row| AggregateId::new(row.text(0)?)).collect()
+}
+
+pub(crate) async fn disputed(
+    connection: &mut SqliteConnection,
+    after: Option<&AggregateId>,
+    limit: usize,
+) -> Result<Vec<AggregateId>> {
+    let sql = "SELECT aggregate_id FROM aggregates WHERE conflict IS NOT NULL AND aggregate_id > ?1 \
+               UNION SELECT aggregate_id FROM decisions WHERE aggregate_id > ?1 \
+               UNION SELECT aggregate_id FROM withdrawn WHERE aggregate_id > ?1 ORDER BY 1 LIMIT ?2";
+    let rows = sqlx::query(sql)
+        .bind(after.map_or("", |a| a.borrow()))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await
+        .map_err(from_sqlx("list disputed aggregates"))?;
     rows.iter().map(|row| AggregateId::new(row.text(0)?)).collect()
 }
 

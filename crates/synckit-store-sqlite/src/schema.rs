@@ -71,6 +71,7 @@ CREATE TABLE decisions (
     timestamp INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX decisions_by_conflict ON decisions (conflict);
+CREATE INDEX decisions_by_aggregate ON decisions (aggregate_id);
 CREATE TABLE reviews (
     event TEXT PRIMARY KEY,
     conflict TEXT NOT NULL,

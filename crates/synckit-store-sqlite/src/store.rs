@@ -242,6 +242,10 @@ impl EventStore for SqliteStore {
         read::aggregates(&mut *self.reader("list aggregates").await?, after, limit).await
     }
 
+    async fn disputed(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<AggregateId>> {
+        read::disputed(&mut *self.reader("list disputed aggregates").await?, after, limit).await
+    }
+
     async fn conflicts(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<OpenConflict>> {
         read::conflicts(&mut *self.reader("list conflicts").await?, after, limit).await
     }

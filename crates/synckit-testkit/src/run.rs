@@ -6,7 +6,7 @@ use synckit_core::CursorMode;
 use tokio::runtime::Builder;
 
 /// Far more than any case needs; it only turns a case that hangs into one that fails.
-const HANGS: Duration = Duration::from_secs(300);
+const HANGS: Duration = Duration::from_secs(120);
 
 /// Runs a case twice: in integer mode on one thread, and in vector mode on several.
 pub(crate) fn twice(case: impl AsyncFn(CursorMode)) {

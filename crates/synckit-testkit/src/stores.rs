@@ -26,7 +26,7 @@ impl Fresh {
         Self(Box::new(move |setup| Box::pin(fresh(setup))))
     }
 
-    pub(crate) fn run(self, case: impl AsyncFn(&Stores)) {
+    pub(crate) fn run(self, case: impl AsyncFn(&Stores<'_>)) {
         run::twice(async |mode| {
             let stores = Stores::new(&self, mode);
             case(&stores).await;

@@ -6,7 +6,7 @@
 macro_rules! suite {
     (
         $(#[$meta:meta])*
-        $area:ident $name:ident $matcher:tt => $source_type:ty = $source:tt;
+        $area:ident $name:ident $matcher:tt => ($source_type:ty) = $source:tt;
         $($module:ident { $($case:ident,)+ })+
     ) => {
         $(mod $module;)+

@@ -17,7 +17,7 @@ use crate::{
     args::{Conflict, Conflicts, ConflictsCommand, OnlyStore, Person, Resolve, Undo},
     entry::Shown,
     failure::{Done, Failure},
-    output::{Output, plain, time, write_object},
+    output::{Output, counted, plain, time, write_object},
     stores,
 };
 
@@ -143,10 +143,10 @@ fn for_people(out: Output, view: &ConflictView) -> String {
         (true, false) => out.alert(format!("in review: {}", plain(&view.reasons.join("; ")))),
     };
     let mut text = format!(
-        "{} about {}: {state}\nall sides share {} events",
+        "{} about {}: {state}\nall sides share {}",
         out.strong(&view.id),
         out.strong(&view.aggregate),
-        view.shared
+        counted(view.shared, "event")
     );
     for (number, side) in view.sides.iter().enumerate() {
         text += &format!(

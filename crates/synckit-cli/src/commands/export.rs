@@ -11,7 +11,7 @@ use crate::{
     args::{Export, Since},
     cloudevents,
     failure::{Done, Failure},
-    output::Output,
+    output::{Output, counted},
     stores,
 };
 
@@ -23,8 +23,14 @@ pub(super) async fn run(args: Export, out: Output) -> Result<Done, Failure> {
         let after = position(node.store().as_ref(), since).await?;
         if effective {
             let mut stdout = Output::stdout();
-            node.effective(aggregate.as_ref(), after, |event, entry| {
-                cloudevents::write(&mut stdout, &event, entry.as_ref().map(|e| &e.stamp))
+            node.history(aggregate.as_ref(), after, |item| {
+                if item.is_effective() {
+                    cloudevents::write(&mut stdout, &item.entry.event, &item.entry.stamp)?;
+                }
+                // What a decision brought along is stamped as the decision is.
+                let mut merged = item.merged.iter();
+                merged
+                    .try_for_each(|e| cloudevents::write(&mut stdout, e, &item.entry.stamp))
                     .map_err(Failure::from)
             })
             .await?;
@@ -33,7 +39,7 @@ pub(super) async fn run(args: Export, out: Output) -> Result<Done, Failure> {
         }
         let stubs = everything(node.store().as_ref(), aggregate, after).await?;
         if stubs > 0 {
-            out.warn(format!("{stubs} events are held without their data, and were left out"));
+            out.warn(format!("left out {} held without data", counted(stubs, "event")));
         }
         Ok(Done::Clean)
     })
@@ -45,7 +51,7 @@ async fn everything(
     store: &dyn EventStore,
     aggregate: Option<AggregateId>,
     after: u64,
-) -> Result<u64, Failure> {
+) -> Result<usize, Failure> {
     let mut filter = Filter::everything();
     filter.aggregates.extend(aggregate);
     let mut stdout = Output::stdout();
@@ -57,7 +63,7 @@ async fn everything(
             if entry.stub {
                 stubs += 1;
             } else {
-                cloudevents::write(&mut stdout, &entry.event, Some(&entry.stamp))?;
+                cloudevents::write(&mut stdout, &entry.event, &entry.stamp)?;
             }
         }
         if !page.has_more {

@@ -11,7 +11,7 @@ use crate::{
     cloudevents::{self, MAX_LINE_BYTES},
     failure::{Done, Failure},
     lines::{self, Line, Lines},
-    output::Output,
+    output::{Output, counted},
     progress::Counter,
     stores,
 };
@@ -89,12 +89,12 @@ pub(super) async fn run(args: Import, out: Output) -> Result<Done, Failure> {
     if out.json {
         Output::object(&report)?;
     } else {
-        report.refused.iter().for_each(|r| out.warn(format!("line {} was refused: {}", r.line, r.reason)));
+        report.refused.iter().for_each(|r| out.refused(format!("line {}", r.line), &r.reason));
         Output::text(format!(
-            "imported {} events; {} were there already; {} lines were refused",
-            out.strong(report.accepted),
+            "imported {}; {} already there; {} refused",
+            out.strong(counted(report.accepted, "event")),
             report.duplicates,
-            report.refused.len()
+            counted(report.refused.len(), "line"),
         ))?;
     }
     Ok(Done::refused_if(!report.refused.is_empty()))

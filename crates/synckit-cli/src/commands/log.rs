@@ -3,13 +3,14 @@
 use std::{collections::HashMap, io::Write};
 
 use synckit::{
-    AggregateId, CursorMode, Event, EventId, SyncNode, Version, core::store::LogEntry,
-    node::Superseded as Why,
+    AggregateId, CursorMode, Event, EventId, SyncNode, Version,
+    core::store::LogEntry,
+    node::{HistoryEntry, Superseded},
 };
 
 use crate::{
     args::Log,
-    entry::{Shown, Superseded},
+    entry::{Shown, Superseded as ShownReason},
     failure::{Done, Failure},
     output::{Output, time, write_object},
     stores,
@@ -28,47 +29,52 @@ pub(super) async fn run(args: Log, out: Output) -> Result<Done, Failure> {
                 format!("{:>8}  {:<27}  {:<8}  {:<20}  EVENT", "POSITION", "TIME", "ORIGIN", "TYPE");
             writeln!(stdout, "{}", out.strong(heading))?;
         }
-        if effective {
-            node.effective(aggregate.as_ref(), 0, |event, entry| match (out.json, entry) {
-                (true, Some(entry)) => {
-                    let version = versions.remove(&entry.event.id);
-                    Ok::<(), Failure>(write_object(&mut stdout, &Shown::entry(&entry, version))?)
-                }
-                (true, None) => Ok(write_object(&mut stdout, &Shown::event(&event))?),
-                (false, Some(entry)) => Ok(line(&mut stdout, out, &entry, "")?),
-                (false, None) => Ok(brought_along(&mut stdout, out, &event)?),
-            })
-            .await?;
-        } else {
-            node.history(aggregate.as_ref(), 0, |item| {
-                let (entry, why) = (item.entry, item.superseded);
+        node.history(aggregate.as_ref(), 0, |item| {
+            let counts = item.is_effective();
+            let HistoryEntry { entry, superseded, merged, .. } = item;
+            if counts || !effective {
                 if out.json {
-                    let shown =
-                        Shown::entry(&entry, versions.remove(&entry.event.id)).superseded(why.map(reason));
-                    return Ok::<(), Failure>(write_object(&mut stdout, &shown)?);
+                    let version = versions.remove(&entry.event.id);
+                    let shown = Shown::entry(&entry, version).superseded(superseded.map(reason));
+                    write_object(&mut stdout, &shown)?;
+                } else {
+                    line(&mut stdout, out, &entry, &note(&entry, superseded.as_ref()))?;
                 }
-                let note = match &why {
-                    None if entry.stub => "without its data".to_owned(),
-                    None => String::new(),
-                    Some(Why::By(decision)) => format!("superseded by {decision}"),
-                    Some(Why::Provisionally) => "loses while the conflict is open".to_owned(),
-                    Some(_) => "another entry counts for its id".to_owned(),
-                };
-                Ok(line(&mut stdout, out, &entry, &note)?)
-            })
-            .await?;
-        }
+            }
+            // In the whole log, they are part of the decision that is shown.
+            for event in merged.iter().filter(|_| effective) {
+                if out.json {
+                    write_object(&mut stdout, &Shown::event(event))?;
+                } else {
+                    brought_along(&mut stdout, out, event)?;
+                }
+            }
+            Ok::<(), Failure>(())
+        })
+        .await?;
         stdout.flush()?;
         Ok(Done::Clean)
     })
     .await
 }
 
-fn reason(why: Why) -> Superseded {
+fn reason(why: Superseded) -> ShownReason {
     match why {
-        Why::By(decision) => Superseded { by: Some(decision), provisionally: false },
-        Why::Provisionally => Superseded { by: None, provisionally: true },
-        _ => Superseded { by: None, provisionally: false },
+        Superseded::By(decision) => ShownReason { why: "decision", by: Some(decision) },
+        Superseded::Provisionally => ShownReason { why: "open_conflict", by: None },
+        Superseded::Withdrawn => ShownReason { why: "withdrawn", by: None },
+        _ => ShownReason { why: "other", by: None },
+    }
+}
+
+fn note(entry: &LogEntry, why: Option<&Superseded>) -> String {
+    match why {
+        None if entry.stub => "held without its data".to_owned(),
+        None => String::new(),
+        Some(Superseded::By(decision)) => format!("superseded by {decision}"),
+        Some(Superseded::Provisionally) => "loses while the conflict is open".to_owned(),
+        Some(Superseded::Withdrawn) => "withdrawn by its owner".to_owned(),
+        Some(_) => "does not count".to_owned(),
     }
 }
 

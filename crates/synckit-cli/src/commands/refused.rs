@@ -87,7 +87,7 @@ async fn retry(args: Retry, out: Output) -> Result<Done, Failure> {
         Output::object(&json!({"id": id, "refused": refused, "at_next_sync": waits}))?;
     } else {
         match &refusal {
-            Some(refusal) => out.warn(format!("{id} is refused still: {}", refusal.detail)),
+            Some(refusal) => out.refused(&id, &refusal.detail),
             None if waits => Output::text(format!("{id} will be offered at the next sync"))?,
             None => Output::text(format!("{id} was taken"))?,
         }

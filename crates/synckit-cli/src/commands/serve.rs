@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Serve, out: Output, mut signals: Signals) -> Resul
     store.close().await?;
     Ok(match ended {
         // The server waits for the whole grace only if it has to cut something off.
-        Some((signal, since)) if since.elapsed() >= grace => Done::Stopped(signal),
+        Some((signal, since)) if !grace.is_zero() && since.elapsed() >= grace => Done::Stopped(signal),
         _ => Done::Clean,
     })
 }

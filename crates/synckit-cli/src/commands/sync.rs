@@ -68,11 +68,11 @@ fn say(out: Output, report: &SyncReport) -> Result<(), Failure> {
         out.warn("the peer's log is not the one that was met before; everything was exchanged anew");
     }
     for refused in &report.refused {
-        out.warn(format!("{} was refused: {}", refused.id, refused.reason));
+        out.refused(&refused.id, &refused.reason);
     }
     let conflicts = report.conflicts;
     let mut text = format!(
-        "pushed {}, pulled {}, {} were there already",
+        "pushed {}, pulled {}, {} already there",
         out.strong(report.pushed),
         out.strong(report.pulled),
         report.duplicates
@@ -80,7 +80,8 @@ fn say(out: Output, report: &SyncReport) -> Result<(), Failure> {
     if conflicts.found > 0 || conflicts.review > 0 {
         text += &format!("\nconflicts: {} found, {} resolved", conflicts.found, conflicts.resolved);
         if conflicts.review > 0 {
-            text += &out.alert(format!(", {} wait for a person (synckit conflicts list)", conflicts.review));
+            text +=
+                &out.alert(format!(", {} waiting for a person (synckit conflicts list)", conflicts.review));
         }
     }
     if !report.refused.is_empty() {

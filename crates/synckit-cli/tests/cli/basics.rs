@@ -55,7 +55,9 @@ fn init_makes_a_store_once() {
         let again = bench.run(&[&["init", "--json", "--store", "sqlite:a.db"], same].concat()).ok().json();
         assert_eq!((&again["node"], &again["created"]), (&made["node"], &json!(false)));
     }
-    bench.run(&["init", "--store", "sqlite:a.db", "--node", "B"]).failed(1, &["sqlite:a.db exists", "\"A\"", "\"B\""]);
+    bench
+        .run(&["init", "--store", "sqlite:a.db", "--node", "B"])
+        .failed(1, &["sqlite:a.db exists", "\"A\"", "\"B\""]);
     bench.run(&["init", "--store", "sqlite:a.db", "--mode", "vector"]).failed(1, &["integer", "vector"]);
     let vector = bench.run(&["init", "--json", "--store", "sqlite:v.db", "--mode", "vector"]).ok().json();
     assert_eq!(vector["mode"], "vector");
@@ -96,7 +98,9 @@ fn what_the_parser_refuses_ends_with_2() {
     bench.run(&["nonsense"]).failed(2, &["nonsense"]);
     assert_eq!(bench.run(&[]).status, Some(2));
     assert_eq!(bench.run(&["conflicts"]).status, Some(2));
-    bench.run(&["status", "--store", "postgres://u:secret@h/db"]).failed(2, &["\"postgres\"", "mem:", "sqlite:"]);
+    bench
+        .run(&["status", "--store", "postgres://u:secret@h/db"])
+        .failed(2, &["\"postgres\"", "mem:", "sqlite:"]);
     bench.run(&["status", "--store", "a.db"]).failed(2, &["sqlite:"]);
     bench.run(&["status", "--store", "sqlite:a.db?speed=11"]).failed(2, &["speed"]);
     for remote in ["ftp://u:secret@h/sync", "u:secret@h", "mem:hub", "wss://h/secret"] {
@@ -106,7 +110,9 @@ fn what_the_parser_refuses_ends_with_2() {
     }
     let both = ["sync", "--store", "sqlite:a.db", "--remote", "http://h", "--push-only", "--pull-only"];
     bench.run(&both).failed(2, &["--push-only", "--pull-only"]);
-    bench.run(&["sync", "--store", "sqlite:a.db", "--remote", "http://h", "--resolver", "dice"]).failed(2, &["manual"]);
+    bench
+        .run(&["sync", "--store", "sqlite:a.db", "--remote", "http://h", "--resolver", "dice"])
+        .failed(2, &["manual"]);
     bench.run(&["export", "--store", "sqlite:a.db", "--since", "yesterday"]).failed(2, &["--since"]);
     bench.run(&["import", "--store", "sqlite:a.db", "--where", "source", "x"]).failed(2, &["ATTR=VALUE"]);
     bench.run(&["serve", "--store", "sqlite:a.db", "--grace", "soon"]).failed(2, &["--grace"]);
@@ -150,13 +156,18 @@ fn an_appended_event_can_be_read() {
     assert_eq!(lines[1]["metadata"], json!({"who": "me"}));
     assert_eq!((&lines[1]["version"], &lines[1]["parents"]), (&json!(2), &json!(["e1"])));
     assert_eq!((&lines[2]["data"], &lines[3]["data"]), (&json!(-5), &json!("piped")));
-    for field in ["time", "origin", "counter", "timestamp", "content", "hash", "codec", "stub", "received_from"] {
+    for field in
+        ["time", "origin", "counter", "timestamp", "content", "hash", "codec", "stub", "received_from"]
+    {
         assert!(lines[0].get(field).is_some(), "{field}");
     }
     let readable = bench.run(&["log", "--store", "sqlite:a.db", "--aggregate", "x"]).ok().stdout;
     assert_eq!(readable.lines().count(), 5, "{readable}");
     assert!(readable.contains(lines[0]["time"].as_str().unwrap()), "{readable}");
-    assert_eq!(bench.run(&["log", "--json", "--store", "sqlite:a.db", "--aggregate", "other"]).ok().stdout, "");
+    assert_eq!(
+        bench.run(&["log", "--json", "--store", "sqlite:a.db", "--aggregate", "other"]).ok().stdout,
+        ""
+    );
 }
 
 #[test]
@@ -195,8 +206,16 @@ fn colours_come_only_when_wanted() {
     let bench = Bench::with(&["a"]);
     let escape = '\u{1b}';
     assert!(!bench.run(&["status", "--store", "sqlite:a.db"]).ok().stdout.contains(escape));
-    assert!(bench.run(&["status", "--store", "sqlite:a.db", "--color", "always"]).ok().stdout.contains(escape));
-    assert!(!bench.run(&["status", "--json", "--store", "sqlite:a.db", "--color", "always"]).ok().stdout.contains(escape));
+    assert!(
+        bench.run(&["status", "--store", "sqlite:a.db", "--color", "always"]).ok().stdout.contains(escape)
+    );
+    assert!(
+        !bench
+            .run(&["status", "--json", "--store", "sqlite:a.db", "--color", "always"])
+            .ok()
+            .stdout
+            .contains(escape)
+    );
     assert!(bench.run(&["nonsense", "--color=always"]).stderr.contains(escape));
     let forced = |color: &[&str]| {
         let args = [&["status", "--store", "sqlite:a.db"], color].concat();
@@ -214,7 +233,9 @@ fn a_closed_pipe_ends_quietly() {
     let lines: String = (0..2_000)
         .map(|n| {
             let data = "x".repeat(300);
-            format!(r#"{{"specversion":"1.0","source":"s","id":"e{n}","type":"t","subject":"x","data":"{data}"}}"#) + "\n"
+            format!(
+                r#"{{"specversion":"1.0","source":"s","id":"e{n}","type":"t","subject":"x","data":"{data}"}}"#
+            ) + "\n"
         })
         .collect();
     assert_eq!(bench.import("a", lines.as_bytes()).0, Some(0));
@@ -245,6 +266,10 @@ fn logs_go_to_standard_error() {
     let loud = bench.run(&["status", "--store", "sqlite:a.db", "--json", "-vvv"]).ok();
     assert_ne!(loud.stderr, "");
     assert_eq!(loud.json(), quiet.json());
-    let chosen = bench.command(&["digest", "--store", "sqlite:a.db", "--json"]).env("RUST_LOG", "trace").output().unwrap();
+    let chosen = bench
+        .command(&["digest", "--store", "sqlite:a.db", "--json"])
+        .env("RUST_LOG", "trace")
+        .output()
+        .unwrap();
     assert!(!chosen.stderr.is_empty());
 }

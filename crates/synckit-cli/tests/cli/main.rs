@@ -1,5 +1,7 @@
 //! The command line as people and programs use it: the built binary, in folders of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod bad_input;
 mod basics;
 mod cloudevents;

@@ -70,7 +70,8 @@ impl Bench {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_synckit"));
         command.args(args).current_dir(self.dir.path());
-        for name in ["SYNCKIT_STORE", "SYNCKIT_REMOTE", "RUST_LOG", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        for name in ["SYNCKIT_STORE", "SYNCKIT_REMOTE", "RUST_LOG", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"]
+        {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -106,7 +107,19 @@ impl Bench {
     /// Appends an event about `aggregate`.
     pub(crate) fn append(&self, store: &str, id: &str, aggregate: &str, data: &str) {
         let store = format!("sqlite:{store}.db");
-        let args = ["append", "--store", &store, "--type", "note", "--aggregate", aggregate, "--data", data, "--id", id];
+        let args = [
+            "append",
+            "--store",
+            &store,
+            "--type",
+            "note",
+            "--aggregate",
+            aggregate,
+            "--data",
+            data,
+            "--id",
+            id,
+        ];
         self.run(&args).ok();
     }
 
@@ -165,7 +178,8 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 

@@ -116,6 +116,13 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Any error of the storage engine.
     async fn aggregates(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<AggregateId>>;
 
+    /// The aggregates after `after` of which something may not count: those that are in conflict, have a decision or a
+    /// withdrawal. In bytewise order, at most `limit`.
+    ///
+    /// # Errors
+    /// Any error of the storage engine.
+    async fn disputed(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<AggregateId>>;
+
     /// The open conflicts of aggregates after `after`, in bytewise order, at most `limit`.
     ///
     /// # Errors
