@@ -4,7 +4,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use synckit_core::{EventId, Hash, Result, content_hash, entry_bytes};
 
-use crate::node::SyncNode;
+use crate::{history::Superseded, node::SyncNode};
 
 /// What a replica holds, in four figures; equal on equal replicas.
 ///
@@ -15,7 +15,7 @@ use crate::node::SyncNode;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Digest {
-    /// How many events the log holds, each id counted once.
+    /// How many events the log holds, each id counted once, without those that were withdrawn.
     pub events: u64,
     /// Over the ids.
     pub ids: Hash,
@@ -35,6 +35,9 @@ impl SyncNode {
         let mut view: Vec<(EventId, Hash)> = Vec::new();
         self.history(None, 0, |item| {
             let (id, content) = (&item.entry.event.id, item.entry.content);
+            if item.superseded == Some(Superseded::Withdrawn) {
+                return Ok(());
+            }
             entries.push((id.clone(), entry_bytes(id, &item.entry.stamp, &content)));
             if item.is_effective() {
                 view.push((id.clone(), content));

@@ -45,7 +45,7 @@ pub(crate) struct State {
     origins: BTreeMap<NodeId, Origin>,
     decisions: BTreeMap<VertexId, StoredDecision>,
     reviews: Vec<ReviewRow>,
-    withdrawn: BTreeMap<EventId, (AggregateId, EventType, Stamp)>,
+    withdrawn: BTreeMap<(EventId, NodeId, u64), (AggregateId, EventType, Stamp)>,
     checkpoints: BTreeMap<LogId, Checkpoint>,
     quarantine: BTreeMap<QuarantineKey, Quarantined>,
 }
@@ -78,8 +78,11 @@ impl State {
             if let Some(entry) = self.by_id.get(id).and_then(|p| self.entry(*p)) {
                 known.entries.insert(id.clone(), known_entry(entry));
             }
-            if let Some((_, _, stamp)) = self.withdrawn.get(id) {
-                known.withdrawn.insert(id.clone(), stamp.clone());
+            let from = (id.clone(), NodeId::from_u128(0), 0);
+            let withdrawn = self.withdrawn.range(from..).take_while(|((of, ..), _)| of == id);
+            let stamps: Vec<Stamp> = withdrawn.map(|(_, (.., stamp))| stamp.clone()).collect();
+            if !stamps.is_empty() {
+                known.withdrawn.insert(id.clone(), stamps);
             }
         }
         for id in &lookup.decisions {
@@ -121,14 +124,19 @@ impl State {
     pub(crate) fn vertices(&self, aggregate: &AggregateId) -> Vec<Vertex> {
         let mut vertices: Vec<Vertex> = self
             .counting(aggregate)
-            .filter_map(|e| vertex_of(&e.event, &e.stamp, e.stub, self.withdrawn.contains_key(&e.event.id)))
+            .filter_map(|e| vertex_of(&e.event, &e.stamp, e.stub, self.is_withdrawn(e)))
             .collect();
-        for (id, (of, event_type, stamp)) in &self.withdrawn {
+        for ((id, ..), (of, event_type, stamp)) in &self.withdrawn {
             if of == aggregate && !self.by_id.contains_key(id) {
                 vertices.extend(withdrawn_vertex(id, of, event_type, stamp));
             }
         }
         vertices
+    }
+
+    fn is_withdrawn(&self, entry: &LogEntry) -> bool {
+        let key = (entry.event.id.clone(), entry.stamp.origin, entry.stamp.counter);
+        !self.withdrawn.is_empty() && self.withdrawn.contains_key(&key)
     }
 
     pub(crate) fn graph(&self, aggregate: &AggregateId) -> Result<AggregateGraph> {
@@ -170,7 +178,7 @@ impl State {
         }
         self.reviews.extend(changes.reviews);
         for (aggregate, event_type, id, stamp) in changes.withdrawn {
-            self.withdrawn.insert(id, (aggregate, event_type, stamp));
+            self.withdrawn.insert((id, stamp.origin, stamp.counter), (aggregate, event_type, stamp));
         }
         for row in changes.released {
             self.quarantine.remove(&row.key());

@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
-/// The host, the path and, where there are any, the inode of a file, as one line.
+/// The host and the file itself, as one line: on Unix the device and the inode, so that a file that is only renamed stays
+/// what it is; elsewhere the path.
 pub(crate) fn of(path: &Path) -> Option<String> {
     let path = path.canonicalize().ok()?;
     let host = gethostname::gethostname();
-    Some(format!("{}|{}|{}", host.to_string_lossy(), path.display(), inode(&path)))
+    Some(format!("{}|{}", host.to_string_lossy(), file(&path)?))
 }
 
 #[cfg(unix)]
-fn inode(path: &Path) -> u64 {
+fn file(path: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
-    path.metadata().map_or(0, |m| m.ino())
+    let metadata = path.metadata().ok()?;
+    Some(format!("{}|{}", metadata.dev(), metadata.ino()))
 }
 
 #[cfg(not(unix))]
-fn inode(_: &Path) -> u64 {
-    0
+fn file(path: &Path) -> Option<String> {
+    Some(path.display().to_string())
 }

@@ -94,7 +94,7 @@ pub(crate) async fn look_up(
         let sql = "SELECT w.id, w.origin, w.counter, w.timestamp, w.parents \
                    FROM json_each(?) j CROSS JOIN withdrawn w ON w.id = j.value";
         for row in sqlx::query(sql).bind(&ids).fetch_all(&mut *connection).await.map_err(&failed)? {
-            known.withdrawn.insert(EventId::new(row.text(0)?)?, row.stamp(1)?);
+            known.withdrawn.entry(EventId::new(row.text(0)?)?).or_default().push(row.stamp(1)?);
         }
     }
     if !lookup.decisions.is_empty() {
@@ -162,7 +162,8 @@ pub(crate) async fn vertices(
                e.origin, e.counter, e.timestamp, e.parents, \
                CASE WHEN e.event_type = 'synckit.resolution' THEN e.data END \
                FROM json_each(?) j CROSS JOIN entries e ON e.aggregate_id = j.value \
-               LEFT JOIN withdrawn w ON w.id = e.id WHERE e.superseded = 0";
+               LEFT JOIN withdrawn w ON w.id = e.id AND w.origin = e.origin AND w.counter = e.counter \
+               WHERE e.superseded = 0";
     for row in sqlx::query(sql).bind(&names).fetch_all(&mut *connection).await.map_err(&failed)? {
         let data: Option<Vec<u8>> = row.try_get(9).map_err(&failed)?;
         let event = bare_event(row.text(1)?, row.text(2)?, row.text(0)?, data.unwrap_or_default())?;

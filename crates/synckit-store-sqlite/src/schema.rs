@@ -81,13 +81,14 @@ CREATE TABLE reviews (
 ) WITHOUT ROWID;
 CREATE INDEX reviews_by_conflict ON reviews (conflict);
 CREATE TABLE withdrawn (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
     event_type TEXT NOT NULL,
     aggregate_id TEXT NOT NULL,
     origin BLOB NOT NULL,
     counter INTEGER NOT NULL,
     timestamp INTEGER NOT NULL,
-    parents BLOB NOT NULL
+    parents BLOB NOT NULL,
+    PRIMARY KEY (id, origin, counter)
 ) WITHOUT ROWID;
 CREATE INDEX withdrawn_by_aggregate ON withdrawn (aggregate_id);
 CREATE TABLE checkpoints (

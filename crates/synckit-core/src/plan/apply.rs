@@ -27,10 +27,7 @@ impl Planner<'_> {
         let source = Source { peer: apply.peer, author: apply.author };
         let mut retry = apply.retried;
         if apply.retry_held {
-            let held = self.known.quarantine.iter();
-            retry.extend(
-                held.filter(|q| q.side == QuarantineSide::Held && q.refusal.code.may_pass()).cloned(),
-            );
+            retry.extend(self.known.worth_retrying().cloned());
         }
         let mut held = Vec::new();
         for offered in apply.entries {
@@ -139,11 +136,14 @@ impl Planner<'_> {
             Ok(meaning) => meaning,
             Err(refusal) => return Outcome::Refused(refusal),
         };
-        if self.known.withdrawn.contains_key(&event.id) && !self.known.entries.contains_key(&event.id) {
+        if self.known.is_withdrawn(&event.id, stamp) {
             return self.already_known(offered, stamp);
         }
         let mut displaces = false;
-        if let Some(held) = self.known.entries.get(&event.id) {
+        // An event that was withdrawn stands in nobody's way.
+        let held =
+            self.known.entries.get(&event.id).filter(|h| !self.known.is_withdrawn(&event.id, &h.stamp));
+        if let Some(held) = held {
             let fills = held.stub
                 && offered.stub.is_none()
                 && held.content == content
@@ -258,7 +258,9 @@ impl Planner<'_> {
 
     pub(super) fn acknowledge(&mut self, acknowledged: Acknowledged) {
         for row in acknowledged.refused {
-            let withdrawn = self.known.withdrawn.contains_key(&row.id);
+            let named = self.known.withdrawn.get(&row.id).into_iter().flatten();
+            let withdrawn =
+                named.into_iter().any(|s| (Some(s.origin), s.counter) == (row.origin, row.counter));
             let smaller_travels = self
                 .known
                 .entries

@@ -8,7 +8,7 @@ use crate::{
     event::Event,
     hash::content_hash,
     ids::{AggregateId, EventId, VertexId},
-    store::{Apply, Offered, QuarantineSide, Write},
+    store::{Apply, Offered, QuarantineSide, Quarantined, Write},
 };
 
 impl Lookup {
@@ -94,12 +94,18 @@ pub(super) fn lookup(write: &Write, node: &NodeState) -> Lookup {
 /// The events that are given, and those in quarantine that are tried again.
 fn all_offered<'a>(apply: &'a Apply, known: &'a Known) -> impl Iterator<Item = &'a Offered> {
     let retried = apply.retried.iter().filter_map(|q| q.held.as_ref());
-    let held = known
-        .quarantine
-        .iter()
-        .filter(|q| apply.retry_held && q.side == QuarantineSide::Held && q.refusal.code.may_pass())
-        .filter_map(|q| q.held.as_ref());
+    let held = known.worth_retrying().filter(|_| apply.retry_held).filter_map(|q| q.held.as_ref());
     apply.entries.iter().chain(retried).chain(held)
+}
+
+impl Known {
+    /// What is held and may be taken now: the cause may have gone, or the event that had the id was withdrawn.
+    pub(super) fn worth_retrying(&self) -> impl Iterator<Item = &Quarantined> {
+        self.quarantine
+            .iter()
+            .filter(|q| q.side == QuarantineSide::Held)
+            .filter(|q| q.refusal.code.may_pass() || self.withdrawn.contains_key(&q.id))
+    }
 }
 
 pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
@@ -107,7 +113,8 @@ pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
     match write {
         Write::Apply(apply) => {
             if apply.retry_held {
-                all_offered(apply, known).for_each(|o| lookup.offered(o, &known.node));
+                let held = known.quarantine.iter().filter_map(|q| q.held.as_ref());
+                held.for_each(|o| lookup.offered(o, &known.node));
             }
             for offered in all_offered(apply, known) {
                 let held = known.entries.get(&offered.event.id).map(|held| &held.aggregate);
@@ -167,6 +174,9 @@ fn needs_graph(offered: &Offered, known: &Known) -> bool {
     let (Some(stamp), Some(held)) = (&offered.stamp, known.entries.get(&offered.event.id)) else {
         return false;
     };
+    if known.withdrawn.contains_key(&offered.event.id) {
+        return true;
+    }
     if !stamp.is_before(&held.stamp) && !held.stub {
         return false;
     }

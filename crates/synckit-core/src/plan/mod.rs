@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lookup {
-    /// Event ids: the entries that count for them, and withdrawals.
+    /// Event ids: the entries that count for them, and their withdrawals.
     pub ids: BTreeSet<EventId>,
     /// Decision ids: the aggregates and timestamps of the decisions.
     pub decisions: BTreeSet<VertexId>,
@@ -82,8 +82,8 @@ pub struct Known {
     pub node: NodeState,
     /// The entries that count.
     pub entries: HashMap<EventId, KnownEntry>,
-    /// Ids withdrawn, with the stamps that the withdrawals give.
-    pub withdrawn: HashMap<EventId, Stamp>,
+    /// Events withdrawn, by id, with the stamps that the withdrawals name. Another event with such an id is not withdrawn.
+    pub withdrawn: HashMap<EventId, Vec<Stamp>>,
     /// Decisions: their aggregates, and the smallest timestamps of their copies.
     pub decisions: HashMap<VertexId, (AggregateId, Timestamp)>,
     /// Heads; aggregates without events are left out.
@@ -99,6 +99,13 @@ pub struct Known {
 }
 
 impl Known {
+    /// Whether the event with this id and stamp was withdrawn.
+    #[must_use]
+    pub fn is_withdrawn(&self, id: &EventId, stamp: &Stamp) -> bool {
+        let same = |w: &Stamp| (w.origin, w.counter) == (stamp.origin, stamp.counter);
+        self.withdrawn.get(id).is_some_and(|stamps| stamps.iter().any(same))
+    }
+
     /// A node of which nothing else is known yet.
     #[must_use]
     pub fn of(node: NodeState) -> Self {
@@ -197,7 +204,7 @@ pub struct Changes {
     pub decisions: Vec<StoredDecision>,
     /// New reviews.
     pub reviews: Vec<ReviewRow>,
-    /// Ids withdrawn: the vertices and aggregates they stand for.
+    /// Events withdrawn; a store keeps them by id, origin and counter.
     pub withdrawn: Vec<(AggregateId, EventType, EventId, Stamp)>,
     /// Stamps that are known without an entry.
     pub known_stamps: Vec<KnownStamp>,

@@ -127,7 +127,7 @@ impl Planner<'_> {
                 format!("{id}: nobody refused it; an event that others hold cannot be taken back"),
             ));
         }
-        if self.known.withdrawn.contains_key(id) {
+        if self.known.is_withdrawn(id, &entry.stamp) {
             return Ok(Outcome::Duplicate);
         }
         let withdrawal = Withdrawal {

@@ -124,7 +124,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn timestamp_of(&self, aggregate: &AggregateId, vertex: &VertexId) -> Option<Timestamp> {
         let entry = self.known.entries.get(vertex.as_str()).map(|e| e.stamp.timestamp);
-        let withdrawn = || self.known.withdrawn.get(vertex.as_str()).map(|s| s.timestamp);
+        let withdrawn = || self.known.withdrawn.get(vertex.as_str())?.iter().map(|s| s.timestamp).min();
         let head = || {
             let heads = self.heads.get(aggregate).or_else(|| self.known.heads.get(aggregate))?;
             heads.iter().find(|h| h.vertex == *vertex).map(|h| h.timestamp)
@@ -321,8 +321,8 @@ impl<'a> Planner<'a> {
 
     fn add_withdrawal(&mut self, aggregate: &AggregateId, withdrawal: Withdrawal) {
         let Ok(stamp) = withdrawal.stamp() else { return };
-        if !self.known.withdrawn.contains_key(&withdrawal.id) {
-            self.known.withdrawn.insert(withdrawal.id.clone(), stamp.clone());
+        if !self.known.is_withdrawn(&withdrawal.id, &stamp) {
+            self.known.withdrawn.entry(withdrawal.id.clone()).or_default().push(stamp.clone());
             self.changes.withdrawn.push((
                 aggregate.clone(),
                 withdrawal.event_type.clone(),
@@ -341,11 +341,13 @@ impl<'a> Planner<'a> {
             key: stamp.key(&withdrawal.id),
             body: VertexBody::Withdrawn,
         };
-        let history = self.history(aggregate);
-        match history.iter_mut().find(|v| v.id == vertex.id) {
-            Some(held) => held.body = VertexBody::Withdrawn,
-            None => history.push(vertex),
+        let held = self.known.entries.get(&withdrawal.id);
+        if held.is_some_and(|h| (h.stamp.origin, h.stamp.counter) != (stamp.origin, stamp.counter)) {
+            return;
         }
+        let history = self.history(aggregate);
+        history.retain(|v| v.id != vertex.id);
+        history.push(vertex);
         self.touch(aggregate);
         self.recompute.insert(aggregate.clone());
     }

@@ -86,7 +86,7 @@ impl Replica {
                 );
             }
             if let Some((_, stamp)) = self.withdrawn.get(id) {
-                known.withdrawn.insert(id.clone(), stamp.clone());
+                known.withdrawn.entry(id.clone()).or_default().push(stamp.clone());
             }
         }
         for id in &lookup.decisions {
@@ -141,7 +141,8 @@ impl Replica {
             self.check_next(&entry);
             let id = entry.event.id.clone();
             if !entry.superseded {
-                let withdrawn = self.withdrawn.contains_key(&id);
+                let named = self.withdrawn.get(&id).map(|(_, s)| (s.origin, s.counter));
+                let withdrawn = named == Some((entry.stamp.origin, entry.stamp.counter));
                 match vertex_of(&entry.event, &entry.stamp, entry.stub, withdrawn) {
                     Some(v) => self.vertices.insert(id.clone(), (entry.event.aggregate_id.clone(), v)),
                     None => self.vertices.remove(&id),

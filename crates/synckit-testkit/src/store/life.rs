@@ -84,10 +84,11 @@ pub(super) async fn life_closing_waits_for_what_is_running(stores: &Stores<'_>) 
 
 pub(super) async fn life_closing_wakes_who_waits(stores: &Stores<'_>) {
     let store = stores.fresh().await;
-    let mut waits = Box::pin(store.appended(0));
+    let shared = Arc::clone(&store.store);
+    let mut waits = Box::pin(tokio::spawn(async move { shared.appended(0).await }));
     assert_pending(&mut waits, "there is nothing yet").await;
     store.close().await.unwrap();
-    assert_eq!(kind(waits.await), ErrorKind::Closed);
+    assert_eq!(kind(waits.await.unwrap()), ErrorKind::Closed);
 }
 
 pub(super) async fn life_a_store_keeps_everything(stores: &Stores<'_>) {
