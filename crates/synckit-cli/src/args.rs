@@ -11,8 +11,8 @@ use synckit::{AggregateId, CursorMode, node::ResolverKind};
 use self::values::{RemoteUrls, StoreUrls, condition, duration, label, name};
 pub(crate) use self::{
     queues::{
-        Conflict, Conflicts, ConflictsCommand, Person, Refused, RefusedCommand, RefusedEvent, Resolve, Retry,
-        Undo,
+        Conflict, Conflicts, ConflictsCommand, Person, Refused, RefusedCommand, RefusedEvent, Reissue,
+        Resolve, Retry, Undo,
     },
     values::{RemoteUrl, Since, StoreUrl},
 };

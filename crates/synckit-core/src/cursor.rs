@@ -8,7 +8,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     hash::Hash,
     ids::{LogId, NodeId},
-    limits::{MAX_CLOCK_ENTRIES, MAX_COUNTER, MAX_CURSOR_BYTES},
+    limits::{MAX_COUNTER, MAX_CURSOR_BYTES, MAX_CURSOR_ORIGINS},
 };
 
 /// A position in a log, with the hash of the log up to it.
@@ -166,8 +166,8 @@ impl VectorCursor {
     /// [`ErrorKind::Invalid`] if there are too many origins, a counter is out of range, or gaps are not ascending.
     pub fn from_progress(origins: BTreeMap<NodeId, Progress>) -> Result<Self> {
         let invalid = |what: String| Err(Error::invalid("read cursor", what));
-        if origins.len() > MAX_CLOCK_ENTRIES {
-            return invalid(format!("{} origins; at most {MAX_CLOCK_ENTRIES}", origins.len()));
+        if origins.len() > MAX_CURSOR_ORIGINS {
+            return invalid(format!("{} origins; at most {MAX_CURSOR_ORIGINS}", origins.len()));
         }
         for (node, progress) in &origins {
             if progress.counter > MAX_COUNTER {

@@ -14,9 +14,11 @@ pub const MAX_PARENTS: usize = 1024;
 pub const MAX_TIMESTAMP_MICROS: u64 = (1 << 53) - 1;
 /// Largest counter and position: they stay exact in SQL's signed 64-bit integers.
 pub const MAX_COUNTER: u64 = i64::MAX as u64;
-/// Most entries in a vector clock or vector cursor.
-pub const MAX_CLOCK_ENTRIES: usize = 4096;
-/// Largest text form of a cursor, in bytes.
+/// Most entries in a vector clock; the text of such a clock is below [`MAX_CURSOR_BYTES`].
+pub const MAX_CLOCK_ENTRIES: usize = 1000;
+/// Most origins in a vector cursor.
+pub const MAX_CURSOR_ORIGINS: usize = 100_000;
+/// Largest text of a clock or of a log cursor, in bytes.
 pub const MAX_CURSOR_BYTES: usize = 64 * 1024;
 /// How far a stamp may be ahead of the receiver's clock before it is refused, in microseconds (5 minutes).
 pub const DEFAULT_CLOCK_TOLERANCE_MICROS: u64 = 5 * 60 * 1_000_000;

@@ -111,7 +111,7 @@ impl SyncNodeBuilder {
         self
     }
 
-    /// Takes every setting from a config; its URLs are not opened here, for the node is given values.
+    /// Takes every setting from a config. Its URLs are not opened here: a config that names a transport needs one given.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
@@ -130,6 +130,9 @@ impl SyncNodeBuilder {
         }
         if self.resolver.is_some() && self.config.resolver != ResolverKind::default() {
             return invalid("a resolver of your own and a built-in resolver exclude each other".into());
+        }
+        if self.transport.is_none() && self.config.transport.is_some() {
+            return invalid("the config names a transport by URL, and none was given".into());
         }
         let mode = self.store.identity().mode;
         if let Some(wanted) = self.config.mode.filter(|wanted| *wanted != mode) {

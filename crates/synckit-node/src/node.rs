@@ -148,29 +148,30 @@ impl SyncNode {
             return result.clone();
         }
         let covers = lane.requested.load(Ordering::SeqCst);
-        let result = self.run_once(direction).await.map(Arc::new);
+        let report = Arc::new(self.run_once(direction).await);
+        let result = report.error.clone().map_or_else(|| Ok(Arc::clone(&report)), Err);
         *lane.answered.lock().unwrap_or_else(PoisonError::into_inner) = (covers, Some(result.clone()));
-        if let Ok(report) = &result {
-            // Nobody listening is fine.
-            let _ = self.0.reports.send(Arc::clone(report));
-        }
+        // Nobody listening is fine.
+        let _ = self.0.reports.send(report);
         result
     }
 
-    async fn run_once(&self, direction: Direction) -> Result<SyncReport> {
+    async fn run_once(&self, direction: Direction) -> SyncReport {
         let begun = Instant::now();
-        let run = Run::new(&self.0, direction).go();
-        let mut report = match self.0.config.timeout_ms {
-            None => run.await?,
-            Some(ms) => tokio::time::timeout(Duration::from_millis(ms), run)
-                .await
-                .map_err(|_| Error::new(ErrorKind::Timeout, "sync", format!("not done within {ms} ms")))??,
+        let mut report = SyncReport::default();
+        let run = Run::new(&self.0, direction, &mut report).go();
+        let done = match self.0.config.timeout_ms {
+            None => run.await,
+            Some(ms) => tokio::time::timeout(Duration::from_millis(ms), run).await.unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Timeout, "sync", format!("not done within {ms} ms")))
+            }),
         };
+        report.error = done.err();
         report.duration = begun.elapsed();
-        Ok(report)
+        report
     }
 
-    /// The reports of all syncs from now on. A subscriber that is slow misses the oldest, never the newest.
+    /// The reports of all syncs from now on, of those that fail, too. A subscriber that is slow misses the oldest, never the newest.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         Subscription(self.0.reports.subscribe())

@@ -2,7 +2,7 @@
 
 use synckit_core::{
     Error, ErrorKind, EventId, Result,
-    store::{Apply, Outcome, QuarantineSide, Quarantined, Refusal, Write},
+    store::{Apply, Outcome, QuarantineSide, Quarantined, ReadRequest, Refusal, Write},
 };
 
 use crate::node::SyncNode;
@@ -60,6 +60,34 @@ impl SyncNode {
             self.sync().await?;
         }
         Ok(())
+    }
+
+    /// Issues an event again under a new id: one of this node's own whose id names another event. The refusals of the old id
+    /// are forgotten.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if no event of this node with that id is in quarantine; [`ErrorKind::Invalid`] if the new id
+    /// is taken or no good; any error of the store.
+    pub async fn reissue(&self, id: &EventId, new_id: &EventId) -> Result<()> {
+        self.check_open("issue again")?;
+        let identity = self.0.store.identity();
+        let mut rows = self.0.store.quarantine().await?;
+        rows.retain(|q| q.id == *id && q.position > 0 && q.origin.is_some_and(|o| identity.is_or_was(o)));
+        let Some(position) = rows.first().map(|q| q.position) else {
+            let what = format!("no event of this node with the id {id} is in quarantine");
+            return Err(Error::new(ErrorKind::NotFound, "issue again", what));
+        };
+        let page = self.0.store.read(ReadRequest::after(position - 1).limit(1)).await?;
+        let Some(entry) = page.entries.into_iter().next() else {
+            return Err(Error::new(ErrorKind::NotFound, "issue again", format!("{id} is not in the log")));
+        };
+        let mut event = entry.event;
+        event.id = new_id.clone();
+        let written = self.0.store.write(Write::Append(vec![event])).await?;
+        if let Some(refusal) = written.outcomes.first().and_then(Outcome::refusal) {
+            return Err(Error::invalid("issue again", refusal.detail.clone()));
+        }
+        self.0.store.write(Write::Release(rows)).await.map(drop)
     }
 
     /// Gives up an own event that a peer refused, for good and on every replica.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use synckit_core::{
-    EventId,
+    Error, EventId,
     store::{Notice, RefusalCode},
 };
 
-/// What a sync did, exactly; also as far as it came before an error, in the error's report.
+/// What a sync did, exactly. Subscribers are given the report of a sync that failed, too: it says how far it came.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct SyncReport {
@@ -28,6 +28,8 @@ pub struct SyncReport {
     pub started_over: bool,
     /// How long it took.
     pub duration: Duration,
+    /// What ended it early, if something did.
+    pub error: Option<Error>,
 }
 
 /// Conflicts in a sync.

@@ -6,10 +6,10 @@ use synckit_core::{
     AggregateId, ConflictId, Error, ErrorKind, Event, EventId, Result, VertexId,
     decision::Decision,
     graph::{AggregateGraph, ViewEvent},
-    store::{DecisionDraft, LogEntry, OpenConflict, Outcome, Write},
+    store::{DecisionDraft, LogEntry, OpenConflict, Outcome, ReviewRow, Write},
 };
 
-use crate::node::SyncNode;
+use crate::node::{Inner, SyncNode};
 
 /// A conflict, with the events that its sides do not share.
 #[derive(Debug, Clone)]
@@ -49,7 +49,11 @@ impl SyncNode {
     /// # Errors
     /// Any error of the store.
     pub async fn conflicts(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<OpenConflict>> {
-        self.0.store.conflicts(after, limit).await
+        let mut open = self.0.store.conflicts(after, limit).await?;
+        for conflict in open.iter_mut().filter(|c| c.in_review) {
+            conflict.in_review = !self.0.waiting_reviews(&conflict.aggregate).await?.is_empty();
+        }
+        Ok(open)
     }
 
     /// The conflict with this id: open, in review, or decided.
@@ -62,7 +66,7 @@ impl SyncNode {
         let ids: Vec<EventId> =
             outline.sides.iter().flat_map(|s| &s.beyond).map(|e| e.id().clone()).collect();
         let entries = self.0.store.load(&ids).await?;
-        let mut loaded: HashMap<EventId, LogEntry> =
+        let loaded: HashMap<EventId, LogEntry> =
             entries.into_iter().map(|e| (e.event.id.clone(), e)).collect();
         let sides = outline
             .sides
@@ -77,7 +81,7 @@ impl SyncNode {
                         ViewEvent::Logged(_) => None,
                     })
                     .collect(),
-                events: side.beyond.iter().filter_map(|e| loaded.remove(e.id())).collect(),
+                events: side.beyond.iter().filter_map(|e| loaded.get(e.id()).cloned()).collect(),
             })
             .collect();
         let decisions = found
@@ -167,7 +171,6 @@ impl SyncNode {
     async fn find(&self, id: &ConflictId) -> Result<Found> {
         let store = &self.0.store;
         let reviews = store.reviews(id).await?;
-        let reasons: Vec<String> = reviews.iter().map(|r| r.reason.clone()).collect();
         let decided = store.decisions(id).await?;
         let known = reviews
             .first()
@@ -185,6 +188,9 @@ impl SyncNode {
             let vertex = decided.first().map(|d| d.vertex.clone())?;
             graph.vertices().iter().find(|v| v.id == vertex).map(|v| v.parents.clone())
         };
+        let waiting = self.0.waiting_reviews(graph.aggregate()).await?;
+        let reasons = if open && reviews.is_empty() { &waiting } else { &reviews };
+        let reasons = reasons.iter().map(|r| r.reason.clone()).collect();
         let heads = outline
             .map(|c| c.heads)
             .or_else(|| reviews.first().map(|r| r.heads.clone()))
@@ -208,6 +214,17 @@ impl SyncNode {
             };
             after = Some(last.aggregate.clone());
         }
+    }
+}
+
+impl Inner {
+    /// The reviews of conflicts of this aggregate that wait for an answer: of its conflict, or of one that grew into it.
+    pub(crate) async fn waiting_reviews(&self, aggregate: &AggregateId) -> Result<Vec<ReviewRow>> {
+        let mut reviews = self.store.reviews_of(aggregate).await?;
+        if let Some(graph) = self.store.graphs(std::slice::from_ref(aggregate)).await?.first() {
+            reviews.retain(|r| graph.in_review(&r.conflict, &r.heads));
+        }
+        Ok(reviews)
     }
 }
 

@@ -250,3 +250,156 @@ async fn a_review_is_answered_from_another_node_and_undone() {
     rounds(&[&a, &b], 2).await;
     assert_eq!(agree(&[&a, &b]).await.view, after);
 }
+
+#[tokio::test]
+async fn giving_up_an_event_leaves_anothers_event_with_its_id_alone() {
+    let (a, b, hub) = (store(CursorMode::Integer), store(CursorMode::Integer), store(CursorMode::Integer));
+    let (a, b) = (node(&a, &hub), node(&b, &hub));
+    a.append(vec![event("x", 1).with_id("same").unwrap()]).await.unwrap();
+    a.sync().await.unwrap();
+    b.append(vec![event("x", 2).with_id("same").unwrap()]).await.unwrap();
+    let refused = b.push().await.unwrap();
+    assert_eq!(refused.refused[0].code, RefusalCode::ContentMismatch);
+    b.withdraw(&"same".parse().unwrap()).await.unwrap();
+    rounds(&[&b, &a, &b], 2).await;
+    let digest = agree(&[&a, &b, &SyncNode::builder(Arc::new(hub)).build().unwrap()]).await;
+    let mut counting = Vec::new();
+    let collect = |e: Event, _| {
+        counting.push(e.data.as_json().unwrap().to_owned());
+        Ok::<(), synckit_core::Error>(())
+    };
+    b.effective(None, 0, collect).await.unwrap();
+    assert_eq!(counting, ["1"]);
+    assert_eq!(digest.events, 2, "the event of the one, and the withdrawal of the other");
+}
+
+#[tokio::test]
+async fn an_event_whose_id_is_taken_is_issued_again() {
+    let (a, b, hub) = (store(CursorMode::Integer), store(CursorMode::Integer), store(CursorMode::Integer));
+    let (a, b) = (node(&a, &hub), node(&b, &hub));
+    a.append(vec![event("x", 1).with_id("same").unwrap()]).await.unwrap();
+    a.sync().await.unwrap();
+    b.append(vec![event("x", 2).with_id("same").unwrap()]).await.unwrap();
+    b.sync().await.unwrap();
+    assert!(!b.refused().await.unwrap().is_empty());
+    b.reissue(&"same".parse().unwrap(), &"other".parse().unwrap()).await.unwrap();
+    rounds(&[&b, &a, &b], 2).await;
+    assert!(b.refused().await.unwrap().is_empty(), "{:?}", b.refused().await.unwrap());
+    agree(&[&a, &b]).await;
+    assert_eq!(a.store().load(&["other".parse().unwrap()]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_conflict_in_review_that_grows_is_left_to_people() {
+    let hub = store(CursorMode::Integer);
+    let make = |resolver| {
+        let builder = SyncNode::builder(Arc::new(store(CursorMode::Integer))).transport(hub_of(&hub));
+        builder.resolver_kind(resolver).build().unwrap()
+    };
+    let (a, b) = (make(ResolverKind::ManualReview), make(ResolverKind::ManualReview));
+    let machine = make(ResolverKind::LastWriteWins);
+    for (n, node) in [&a, &b, &machine].into_iter().enumerate() {
+        node.append(vec![event("x", n)]).await.unwrap();
+    }
+    rounds(&[&a, &b], 2).await;
+    rounds(&[&machine, &a, &b], 2).await;
+    let open = a.conflicts(None, 10).await.unwrap();
+    assert_eq!((open.len(), open[0].in_review), (1, true));
+    let grown = machine.conflict(&open[0].id).await.unwrap();
+    assert_eq!(grown.sides.len(), 3);
+    assert!(grown.sides.iter().all(|s| s.events.len() == 1));
+    let keep: Vec<_> = grown.sides.iter().map(|s| synckit_core::EventId::from(&s.head)).take(1).collect();
+    machine.resolve_conflict(&open[0].id, &keep, Some("ada"), None).await.unwrap();
+    rounds(&[&machine, &a, &b], 2).await;
+    agree(&[&a, &b, &machine]).await;
+    assert_eq!(a.status().await.unwrap().conflicts, 0);
+    // What was settled does not keep the aggregate in review for ever.
+    a.append(vec![event("x", 10)]).await.unwrap();
+    machine.append(vec![event("x", 11)]).await.unwrap();
+    rounds(&[&a, &machine, &a, &b], 2).await;
+    agree(&[&a, &b, &machine]).await;
+    assert_eq!(a.status().await.unwrap().conflicts, 0);
+}
+
+#[derive(Debug)]
+struct Broken(u8);
+
+#[async_trait::async_trait]
+impl synckit_resolve::ConflictResolver for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+
+    async fn resolve(
+        &self,
+        conflict: &synckit_resolve::Conflict,
+    ) -> Result<synckit_resolve::Resolution, synckit_resolve::ResolveError> {
+        assert!(conflict.sides().iter().all(|s| !s.events.is_empty()));
+        match self.0 {
+            0 => Err(synckit_resolve::ResolveError::new("no idea")),
+            1 => panic!("no way"),
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolver_that_fails_blocks_only_its_own_conflict() {
+    for (kind, reason) in [(0, "no idea"), (1, "panicked"), (2, "did not answer")] {
+        let (a, b, hub) =
+            (store(CursorMode::Integer), store(CursorMode::Integer), store(CursorMode::Integer));
+        let b = node(&b, &hub);
+        let builder = SyncNode::builder(Arc::new(a)).transport(hub_of(&hub)).resolver(Arc::new(Broken(kind)));
+        let a = builder.build().unwrap();
+        a.append(vec![event("x", 1), event("y", 1)]).await.unwrap();
+        b.append(vec![event("x", 2), event("z", 2)]).await.unwrap();
+        b.sync().await.unwrap();
+        let report = a.sync().await.unwrap();
+        assert_eq!((report.pulled, report.conflicts.review), (2, 1));
+        let open = a.conflicts(None, 10).await.unwrap();
+        let shown = a.conflict(&open[0].id).await.unwrap();
+        assert!(shown.reasons[0].contains(reason), "{:?}", shown.reasons);
+        assert_eq!(hub.head().await.unwrap().position, 5, "everything and the review");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_wait_share_one_run() {
+    let (a, hub) = (store(CursorMode::Integer), store(CursorMode::Integer));
+    let a = node(&a, &hub);
+    let mut reports = a.subscribe();
+    let runs = (0..20).map(|_| {
+        let a = a.clone();
+        tokio::spawn(async move { a.sync().await.unwrap() })
+    });
+    for run in runs.collect::<Vec<_>>() {
+        run.await.unwrap();
+    }
+    a.close().await.unwrap();
+    a.close().await.unwrap();
+    drop(a);
+    let mut count = 0;
+    while reports.next().await.is_some() {
+        count += 1;
+    }
+    assert!((1..=20).contains(&count), "{count}");
+}
+
+#[tokio::test]
+async fn nonsense_is_refused_when_building() {
+    let mem = || Arc::new(store(CursorMode::Integer));
+    let hub = store(CursorMode::Integer);
+    let mistakes = [
+        SyncNode::builder(mem()).transport(hub_of(&hub)).push_only().pull_only(),
+        SyncNode::builder(mem()).push_only(),
+        SyncNode::builder(mem()).batch_size(0),
+        SyncNode::builder(mem()).batch_size(1_000_000),
+        SyncNode::builder(mem()).timeout(std::time::Duration::ZERO),
+        SyncNode::builder(mem()).mode(CursorMode::Vector),
+        SyncNode::builder(mem()).resolver_timeout(std::time::Duration::ZERO),
+        SyncNode::builder(mem()).resolver(Arc::new(Broken(0))).resolver_kind(ResolverKind::AdditiveMerge),
+    ];
+    let messages: Vec<String> = mistakes.into_iter().map(|b| b.build().unwrap_err().to_string()).collect();
+    let different: std::collections::BTreeSet<&String> = messages.iter().collect();
+    assert_eq!(different.len(), messages.len(), "each has a message of its own: {messages:#?}");
+}

@@ -301,7 +301,7 @@ impl State {
         self.after(after)
             .filter_map(|(id, aggregate)| {
                 let conflict = aggregate.conflict.clone()?;
-                let in_review = self.reviews.iter().any(|r| r.conflict == conflict);
+                let in_review = self.reviews.iter().any(|r| r.aggregate == *id);
                 Some(OpenConflict { id: conflict, aggregate: id.clone(), in_review })
             })
             .take(limit)
@@ -314,6 +314,10 @@ impl State {
 
     pub(crate) fn reviews(&self, conflict: &ConflictId) -> Vec<ReviewRow> {
         self.reviews.iter().filter(|r| r.conflict == *conflict).cloned().collect()
+    }
+
+    pub(crate) fn reviews_of(&self, aggregate: &AggregateId) -> Vec<ReviewRow> {
+        self.reviews.iter().filter(|r| r.aggregate == *aggregate).cloned().collect()
     }
 
     pub(crate) fn decisions(&self, conflict: &ConflictId) -> Vec<StoredDecision> {

@@ -227,6 +227,10 @@ impl EventStore for MemStore {
         Ok(self.open("list reviews")?.reviews(conflict))
     }
 
+    async fn reviews_of(&self, aggregate: &AggregateId) -> Result<Vec<ReviewRow>> {
+        Ok(self.open("list reviews")?.reviews_of(aggregate))
+    }
+
     async fn decisions(&self, conflict: &ConflictId) -> Result<Vec<StoredDecision>> {
         Ok(self.open("list decisions")?.decisions(conflict))
     }

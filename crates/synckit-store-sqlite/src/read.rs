@@ -175,7 +175,7 @@ pub(crate) async fn conflicts(
     after: Option<&AggregateId>,
     limit: usize,
 ) -> Result<Vec<OpenConflict>> {
-    let sql = "SELECT a.aggregate_id, a.conflict, EXISTS (SELECT 1 FROM reviews r WHERE r.conflict = a.conflict) \
+    let sql = "SELECT a.aggregate_id, a.conflict, EXISTS (SELECT 1 FROM reviews r WHERE r.aggregate_id = a.aggregate_id) \
                FROM aggregates a WHERE a.conflict IS NOT NULL AND a.aggregate_id > ? ORDER BY a.aggregate_id LIMIT ?";
     let rows = sqlx::query(sql)
         .bind(after.map_or("", |a| a.borrow()))
@@ -202,25 +202,32 @@ pub(crate) async fn count_conflicts(connection: &mut SqliteConnection) -> Result
     row.number(0)
 }
 
-pub(crate) async fn reviews(
-    connection: &mut SqliteConnection,
-    conflict: &ConflictId,
-) -> Result<Vec<ReviewRow>> {
-    let rows = sqlx::query(
-        "SELECT event, aggregate_id, heads, reason FROM reviews WHERE conflict = ? ORDER BY event",
-    )
-    .bind(conflict.as_str())
-    .fetch_all(connection)
-    .await
-    .map_err(from_sqlx("list reviews"))?;
+/// What reviews are asked for.
+pub(crate) enum Reviewed<'a> {
+    Conflict(&'a ConflictId),
+    Aggregate(&'a AggregateId),
+}
+
+pub(crate) async fn reviews(connection: &mut SqliteConnection, of: Reviewed<'_>) -> Result<Vec<ReviewRow>> {
+    let query = match of {
+        Reviewed::Conflict(conflict) => sqlx::query(
+            "SELECT event, conflict, aggregate_id, heads, reason FROM reviews WHERE conflict = ? ORDER BY event",
+        )
+        .bind(conflict.as_str()),
+        Reviewed::Aggregate(aggregate) => sqlx::query(
+            "SELECT event, conflict, aggregate_id, heads, reason FROM reviews WHERE aggregate_id = ? ORDER BY event",
+        )
+        .bind(aggregate.as_str()),
+    };
+    let rows = query.fetch_all(connection).await.map_err(from_sqlx("list reviews"))?;
     rows.iter()
         .map(|row| {
             Ok(ReviewRow {
-                conflict: conflict.clone(),
                 event: EventId::new(row.text(0)?)?,
-                aggregate: AggregateId::new(row.text(1)?)?,
-                heads: decode_parents(&row.blob(2)?)?,
-                reason: row.text(3)?,
+                conflict: ConflictId::new(row.text(1)?)?,
+                aggregate: AggregateId::new(row.text(2)?)?,
+                heads: decode_parents(&row.blob(3)?)?,
+                reason: row.text(4)?,
             })
         })
         .collect()

@@ -80,6 +80,7 @@ CREATE TABLE reviews (
     reason TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX reviews_by_conflict ON reviews (conflict);
+CREATE INDEX reviews_by_aggregate ON reviews (aggregate_id);
 CREATE TABLE withdrawn (
     id TEXT NOT NULL,
     event_type TEXT NOT NULL,

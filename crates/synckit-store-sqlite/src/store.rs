@@ -255,7 +255,11 @@ impl EventStore for SqliteStore {
     }
 
     async fn reviews(&self, conflict: &ConflictId) -> Result<Vec<ReviewRow>> {
-        read::reviews(&mut *self.reader("list reviews").await?, conflict).await
+        read::reviews(&mut *self.reader("list reviews").await?, read::Reviewed::Conflict(conflict)).await
+    }
+
+    async fn reviews_of(&self, aggregate: &AggregateId) -> Result<Vec<ReviewRow>> {
+        read::reviews(&mut *self.reader("list reviews").await?, read::Reviewed::Aggregate(aggregate)).await
     }
 
     async fn decisions(&self, conflict: &ConflictId) -> Result<Vec<StoredDecision>> {

@@ -89,6 +89,20 @@ pub(crate) enum RefusedCommand {
     /// Give up an event of one's own that a peer refused, for good and everywhere
     #[command(after_help = "Example:\n  synckit refused withdraw order-1-paid --store sqlite:shop.db")]
     Withdraw(RefusedEvent),
+    /// Issue an event of one's own again under a new id, because its id names another event
+    #[command(
+        after_help = "Example:\n  synckit refused reissue order-1-paid order-1-paid-2 --store sqlite:shop.db"
+    )]
+    Reissue(Reissue),
+}
+
+#[derive(Args)]
+pub(crate) struct Reissue {
+    #[command(flatten)]
+    pub(crate) event: RefusedEvent,
+    /// The new id
+    #[arg(value_name = "NEW_ID", value_parser = name::<EventId>)]
+    pub(crate) new_id: EventId,
 }
 
 #[derive(Args)]

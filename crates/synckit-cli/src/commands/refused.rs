@@ -9,7 +9,7 @@ use synckit::{
 };
 
 use crate::{
-    args::{OnlyStore, Refused, RefusedCommand, RefusedEvent, Retry},
+    args::{OnlyStore, Refused, RefusedCommand, RefusedEvent, Reissue, Retry},
     failure::{Done, Failure},
     output::{Output, plain, write_object},
     progress::spinning,
@@ -21,6 +21,7 @@ pub(super) async fn run(args: Refused, out: Output) -> Result<Done, Failure> {
         RefusedCommand::List(args) => list(args, out).await,
         RefusedCommand::Retry(args) => retry(args, out).await,
         RefusedCommand::Withdraw(args) => withdraw(args, out).await,
+        RefusedCommand::Reissue(args) => reissue(args, out).await,
     }
 }
 
@@ -102,6 +103,17 @@ async fn withdraw(args: RefusedEvent, out: Output) -> Result<Done, Failure> {
         Output::object(&json!({"id": id, "withdrawn": true}))?;
     } else {
         Output::text(format!("{id} was given up"))?;
+    }
+    Ok(Done::Clean)
+}
+
+async fn reissue(args: Reissue, out: Output) -> Result<Done, Failure> {
+    let Reissue { event: RefusedEvent { id, at }, new_id } = args;
+    stores::with_local(&at.store, async |node| Ok(node.reissue(&id, &new_id).await?)).await?;
+    if out.json {
+        Output::object(&json!({"id": new_id, "reissues": id}))?;
+    } else {
+        Output::text(format!("{id} was issued again as {new_id}"))?;
     }
     Ok(Done::Clean)
 }

@@ -5,7 +5,9 @@
 mod bad_input;
 mod basics;
 mod cloudevents;
+mod disasters;
 mod hubs;
+mod killed;
 mod review;
 mod serving;
 mod support;

@@ -54,6 +54,19 @@ impl AggregateGraph {
         self.outline(&heads)
     }
 
+    /// Whether the conflict between `heads`, which was opened for review, waits for an answer still: no side has brought
+    /// them together, and no person or machine decided just on them.
+    #[must_use]
+    pub fn in_review(&self, conflict: &ConflictId, heads: &[VertexId]) -> bool {
+        let reviewed: Vec<usize> = heads.iter().filter_map(|h| self.index.get(h).copied()).collect();
+        let together = |side: usize| {
+            let past = self.ancestors(&[side]);
+            reviewed.iter().all(|h| past.contains(*h))
+        };
+        let sides = self.unsettled(&self.head_indices());
+        self.decisions_on(conflict).is_empty() && !sides.into_iter().any(together)
+    }
+
     /// The conflict between these heads, whether or not they are heads still.
     ///
     /// # Errors

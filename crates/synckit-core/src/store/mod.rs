@@ -141,6 +141,12 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Any error of the storage engine.
     async fn reviews(&self, conflict: &ConflictId) -> Result<Vec<ReviewRow>>;
 
+    /// The reviews that were opened for conflicts of this aggregate, at any time.
+    ///
+    /// # Errors
+    /// Any error of the storage engine.
+    async fn reviews_of(&self, aggregate: &AggregateId) -> Result<Vec<ReviewRow>>;
+
     /// The decisions on this conflict.
     ///
     /// # Errors

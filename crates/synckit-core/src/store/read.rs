@@ -178,7 +178,8 @@ pub struct OpenConflict {
     pub id: ConflictId,
     /// The aggregate.
     pub aggregate: AggregateId,
-    /// Whether it was opened for review.
+    /// Whether a conflict of this aggregate was opened for review: this one, an earlier one that grew into it, or one that
+    /// was settled long ago. [`AggregateGraph::in_review`](crate::graph::AggregateGraph::in_review) tells.
     pub in_review: bool,
 }
 

@@ -33,7 +33,7 @@ pub(crate) enum Direction {
 pub(crate) struct Run<'a> {
     node: &'a Inner,
     direction: Direction,
-    report: SyncReport,
+    report: &'a mut SyncReport,
 }
 
 /// A sync in progress with a peer that has been greeted.
@@ -47,15 +47,14 @@ struct Session {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(node: &'a Inner, direction: Direction) -> Self {
-        Self { node, direction, report: SyncReport::default() }
+    pub(crate) const fn new(node: &'a Inner, direction: Direction, report: &'a mut SyncReport) -> Self {
+        Self { node, direction, report }
     }
 
-    pub(crate) async fn go(mut self) -> Result<SyncReport> {
+    pub(crate) async fn go(mut self) -> Result<()> {
         let _turn = self.node.store.sync_turn().await?;
         let Some(transport) = self.node.transport.clone() else {
-            self.resolve().await?;
-            return Ok(self.report);
+            return self.resolve().await;
         };
         for attempt in 1.. {
             match self.exchange(Arc::clone(&transport)).await {
@@ -68,7 +67,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        Ok(self.report)
+        Ok(())
     }
 
     async fn exchange(&mut self, transport: Arc<dyn Transport>) -> Result<()> {

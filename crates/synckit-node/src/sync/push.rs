@@ -31,7 +31,11 @@ impl Run<'_> {
         let mut page = self.read_own(session, session.checkpoint.push).await?;
         loop {
             let (next, has_more) = (page.next.position, page.has_more);
-            let entries = std::mem::take(&mut page.entries);
+            let mut entries = std::mem::take(&mut page.entries);
+            if !session.peer.keeps_stamps {
+                // A plain log would hand the kit's own events on as if they were its own.
+                entries.retain(|e| !e.event.event_type.is_reserved());
+            }
             if entries.is_empty() {
                 let moved = next != session.checkpoint.push;
                 session.checkpoint.push = next;

@@ -36,10 +36,15 @@ impl Run<'_> {
             let Some(last) = open.last() else { break };
             after = Some(last.aggregate.clone());
             self.report.conflicts.found += open.len();
-            let in_review = open.iter().filter(|c| c.in_review).count();
-            self.report.conflicts.review += in_review;
-            let undecided: Vec<AggregateId> =
-                open.iter().filter(|c| !c.in_review).map(|c| c.aggregate.clone()).collect();
+            let mut undecided: Vec<AggregateId> = Vec::with_capacity(open.len());
+            for conflict in open {
+                // A conflict that waits for a person is left to people, also when it grows meanwhile.
+                if conflict.in_review && !self.node.waiting_reviews(&conflict.aggregate).await?.is_empty() {
+                    self.report.conflicts.review += 1;
+                } else {
+                    undecided.push(conflict.aggregate);
+                }
+            }
             let outlines: Vec<ConflictOutline> = store
                 .graphs(&undecided)
                 .await?

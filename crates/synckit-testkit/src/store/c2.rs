@@ -166,6 +166,29 @@ pub(super) async fn c2_a_merged_event_comes_out_byte_for_byte(stores: &Stores<'_
     assert_eq!(view.iter().map(|e| e.id().as_str()).collect::<Vec<_>>(), ["m"]);
 }
 
+pub(super) async fn c2_disputed_aggregates_in_pages(stores: &Stores<'_>) {
+    let store = stores.fresh().await;
+    let names = ["Z", "a", "a ", "b", "c", "\u{e4}", "\u{1F980}"];
+    for (n, name) in names.into_iter().enumerate() {
+        store.seed(rivals(name)).await;
+        if n % 2 == 0 {
+            store.decide(adopt(&store.conflict(name).await, &format!("{name}-a"), true)).await.unwrap();
+        }
+        store.append(vec![event(&format!("calm {name}"), &format!("calm {name}"), "1")]).await;
+    }
+    for limit in 1..=8 {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.disputed(after.as_ref(), limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some(last.clone());
+            found.extend(page.iter().map(ToString::to_string));
+        }
+        assert_eq!(found, names, "those that are settled may not count in full, too; limit {limit}");
+    }
+}
+
 pub(super) async fn c2_a_person_outranks_a_machine(stores: &Stores<'_>) {
     let store = in_conflict(stores).await;
     let conflict = store.conflict("x").await;

@@ -82,8 +82,11 @@ pub(super) async fn c6_reviews_belong_to_one_conflict(stores: &Stores<'_>) {
     store.seed(vec![stamped("x-c", "x", 4, 1, 30, &[])]).await;
     let grown = store.conflicts(None, 10).await.unwrap();
     assert_ne!(grown[0].id, old.id);
-    assert!(!grown[0].in_review, "what has grown is another conflict");
-    assert_eq!(store.reviews(&old.id).await.unwrap().len(), 1);
+    assert!(grown[0].in_review, "the one that it grew from was opened for review");
+    let reviews = store.reviews(&old.id).await.unwrap();
+    assert_eq!(reviews.len(), 1);
+    assert_eq!(store.reviews_of(&old.aggregate).await.unwrap(), reviews);
+    assert!(store.reviews_of(&aggregate("y")).await.unwrap().is_empty());
     assert!(store.reviews(&grown[0].id).await.unwrap().is_empty());
     assert!(store.decisions(&old.id).await.unwrap().is_empty());
 }

@@ -110,9 +110,14 @@ async fn check_aggregates(store: &dyn EventStore, counting: &BTreeMap<EventId, L
     let open = store.conflicts(None, usize::MAX).await.unwrap();
     assert_eq!(store.count_conflicts().await.unwrap(), open.len() as u64);
     for conflict in &open {
-        let reviews = store.reviews(&conflict.id).await.unwrap();
+        let reviews = store.reviews_of(&conflict.aggregate).await.unwrap();
         assert_eq!(conflict.in_review, !reviews.is_empty(), "{}", conflict.aggregate);
     }
+    let mut disputed: BTreeSet<&AggregateId> = open.iter().map(|c| &c.aggregate).collect();
+    let settling = |e: &&LogEntry| [RESOLUTION, WITHDRAWAL].contains(&e.event.event_type.as_str());
+    disputed.extend(counting.values().filter(settling).map(|e| &e.event.aggregate_id));
+    let found = store.disputed(None, usize::MAX).await.unwrap();
+    assert!(found.iter().eq(disputed), "the disputed aggregates are others than those of the log: {found:?}");
     let open: Vec<_> = open.into_iter().map(|c| (c.aggregate, c.id)).collect();
     assert_eq!(open, conflicts, "the open conflicts are not those of the histories");
 }

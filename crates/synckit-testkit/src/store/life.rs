@@ -1,12 +1,15 @@
 //! Opening, closing, waiting, and taking turns.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use synckit_core::{
-    ErrorKind,
+    ErrorKind, Result,
     store::{Acknowledged, Apply, ReadRequest, RefusalCode, Write},
 };
 
@@ -14,8 +17,9 @@ use crate::{
     polls::assert_pending,
     sample::{aggregate, checkpoint, event, events, pulled, refused, rivals, stamped},
     stores::Stores,
-    subject::{kind, vertex},
+    subject::{Subject, kind, vertex},
 };
+use tokio::task::JoinHandle;
 
 pub(super) async fn life_a_store_says_who_it_is(stores: &Stores<'_>) {
     let store = stores.with(|setup| setup.label = "Küche \u{1F980}".into()).await;
@@ -47,6 +51,8 @@ pub(super) async fn life_a_closed_store_says_so(stores: &Stores<'_>) {
     assert_eq!(kind(store.conflicts(None, 1).await), closed);
     assert_eq!(kind(store.count_conflicts().await), closed);
     assert_eq!(kind(store.reviews(&conflict.id).await), closed);
+    assert_eq!(kind(store.reviews_of(&conflict.aggregate).await), closed);
+    assert_eq!(kind(store.disputed(None, 1).await), closed);
     assert_eq!(kind(store.decisions(&conflict.id).await), closed);
     assert_eq!(kind(store.checkpoints().await), closed);
     assert_eq!(kind(store.quarantine().await), closed);
@@ -82,10 +88,15 @@ pub(super) async fn life_closing_waits_for_what_is_running(stores: &Stores<'_>) 
     }
 }
 
+/// Waits in a task of its own: a future that nobody polls may hold what others need.
+fn waiting(store: &Subject, position: u64) -> Pin<Box<JoinHandle<Result<()>>>> {
+    let store = Arc::clone(&store.store);
+    Box::pin(tokio::spawn(async move { store.appended(position).await }))
+}
+
 pub(super) async fn life_closing_wakes_who_waits(stores: &Stores<'_>) {
     let store = stores.fresh().await;
-    let shared = Arc::clone(&store.store);
-    let mut waits = Box::pin(tokio::spawn(async move { shared.appended(0).await }));
+    let mut waits = waiting(&store, 0);
     assert_pending(&mut waits, "there is nothing yet").await;
     store.close().await.unwrap();
     assert_eq!(kind(waits.await.unwrap()), ErrorKind::Closed);
@@ -125,11 +136,12 @@ pub(super) async fn life_a_store_keeps_everything(stores: &Stores<'_>) {
 pub(super) async fn life_turns_to_sync_exclude_each_other(stores: &Stores<'_>) {
     let store = stores.fresh().await;
     let turn = store.sync_turn().await.unwrap();
-    let mut second = Box::pin(store.sync_turn());
+    let shared = Arc::clone(&store.store);
+    let mut second = Box::pin(tokio::spawn(async move { shared.sync_turn().await }));
     assert_pending(&mut second, "two turns at once").await;
     store.append(vec![event("a", "x", "1")]).await;
     drop(turn);
-    drop(second.await.unwrap());
+    drop(second.await.unwrap().unwrap());
     let (inside, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut tasks = Vec::new();
     for _ in 0..8 {
@@ -172,12 +184,12 @@ pub(super) async fn life_an_append_wakes_who_waits(stores: &Stores<'_>) {
             assert!(store.head().await.unwrap().position > position);
         }));
     }
-    let mut waits = Box::pin(store.appended(1));
+    let mut waits = waiting(&store, 1);
     assert_pending(&mut waits, "there is nothing yet").await;
     store.append(vec![event("a", "x", "1")]).await;
     assert_pending(&mut waits, "the log ends at the position").await;
     store.append(events("b", "x", 3)).await;
-    waits.await.unwrap();
+    waits.await.unwrap().unwrap();
     for task in tasks {
         task.await.unwrap();
     }
@@ -189,8 +201,10 @@ pub(super) async fn life_no_wait_for_what_is_there(stores: &Stores<'_>) {
     for position in 0..3 {
         store.appended(position).await.unwrap();
     }
-    let mut waits = Box::pin(store.appended(3));
+    let mut waits = waiting(&store, 3);
     assert_pending(&mut waits, "the log ends at the position").await;
-    let mut far = Box::pin(store.appended(u64::MAX));
+    let mut far = waiting(&store, u64::MAX);
     assert_pending(&mut far, "no log is that long").await;
+    waits.abort();
+    far.abort();
 }

@@ -7,6 +7,11 @@ pub(crate) use self::check::check;
 pub use crate::stores::Fresh;
 use crate::suite::suite;
 
+pub(crate) use self::{
+    bytes::fragile,
+    names::{ALIKE, ODD},
+};
+
 suite! {
     /// Makes one test of each case of the conformance suite of stores.
     ///
@@ -154,6 +159,7 @@ suite! {
         c2_a_machines_decision_is_one_however_often_it_is_taken,
         c2_a_decision_of_another_replica_counts,
         c2_a_merged_event_comes_out_byte_for_byte,
+        c2_disputed_aggregates_in_pages,
         c2_a_person_outranks_a_machine,
     }
     c6 {
