@@ -11,9 +11,11 @@ use synckit_core::{
     store::{QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
 
-use crate::error::from_sqlx;
+use crate::{error::from_sqlx, packed, read::signed};
 
 const OPERATION: &str = "look up";
+/// Keeps what SQLite hands over at once far below its largest value.
+const VERTICES_AT_ONCE: i64 = 100_000;
 
 /// A column in the kit's terms.
 pub(crate) trait Columns {
@@ -158,17 +160,24 @@ pub(crate) async fn vertices(
         return Ok(Vec::new());
     }
     let names = list(aggregates);
-    let sql = "SELECT e.aggregate_id, e.id, e.event_type, e.stub, w.id IS NOT NULL, \
-               e.origin, e.counter, e.timestamp, e.parents, \
-               CASE WHEN e.event_type = 'synckit.resolution' THEN e.data END \
-               FROM json_each(?) j CROSS JOIN entries e ON e.aggregate_id = j.value \
-               LEFT JOIN withdrawn w ON w.id = e.id AND w.origin = e.origin AND w.counter = e.counter \
-               WHERE e.superseded = 0";
-    for row in sqlx::query(sql).bind(&names).fetch_all(&mut *connection).await.map_err(&failed)? {
-        let data: Option<Vec<u8>> = row.try_get(9).map_err(&failed)?;
-        let event = bare_event(row.text(1)?, row.text(2)?, row.text(0)?, data.unwrap_or_default())?;
-        let vertex = vertex_of(&event, &row.stamp(5)?, row.number(3)? != 0, row.number(4)? != 0);
-        found.entry(event.aggregate_id).or_default().extend(vertex);
+    let mut after = 0;
+    loop {
+        let mut query = packed::select_vertices();
+        query.push(" FROM json_each(").push_bind(names.clone()).push(
+            ") j CROSS JOIN entries e ON e.aggregate_id = j.value \
+             LEFT JOIN withdrawn w ON w.id = e.id AND w.origin = e.origin AND w.counter = e.counter \
+             WHERE e.superseded = 0 AND e.position > ",
+        );
+        query.push_bind(signed(after)).push(" ORDER BY e.position LIMIT ").push_bind(VERTICES_AT_ONCE);
+        let batch = packed::vertices(connection, query, "read history").await?;
+        let full = batch.len() as i64 == VERTICES_AT_ONCE;
+        after = batch.last().map_or(after, |(position, _)| *position);
+        for (aggregate, vertex) in batch.into_iter().filter_map(|(_, vertex)| vertex) {
+            found.entry(aggregate).or_default().push(vertex);
+        }
+        if !full {
+            break;
+        }
     }
     let sql = "SELECT w.aggregate_id, w.id, w.event_type, w.origin, w.counter, w.timestamp, w.parents \
                FROM json_each(?) j CROSS JOIN withdrawn w ON w.aggregate_id = j.value \

@@ -1,16 +1,18 @@
-//! Entries as SQLite hands them over: a whole batch in one value. A value has a cost of its own on its way out of SQLite, far
+//! Rows as SQLite hands them over: a whole batch in one value. A value has a cost of its own on its way out of SQLite, far
 //! above that of its bytes.
+//!
+//! A packed row is some numbers with commas between them, a semicolon, and byte strings whose lengths are among the numbers.
 
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use synckit_core::{
     AggregateId, Error, ErrorKind, Event, EventId, EventType, Hash, LogId, Metadata, NodeId, Payload, Result,
-    Stamp, Timestamp, decode_parents, store::LogEntry,
+    Stamp, Timestamp, decode_parents, graph::Vertex, plan::vertex_of, store::LogEntry,
 };
 
 use crate::error::from_sqlx;
 
-/// An entry `e` as one text: twelve numbers, the last eight of them lengths, a semicolon, and the fields one after the other.
-const PACKED: &str = "format('%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d;', \
+/// An entry `e`.
+const ENTRY: &str = "format('%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d;', \
     e.position, e.counter, e.timestamp, e.stub + 2 * e.superseded, \
     octet_length(e.id), octet_length(e.event_type), octet_length(e.aggregate_id), \
     ifnull(octet_length(e.codec), -1), octet_length(e.data), ifnull(octet_length(e.metadata), -1), \
@@ -18,46 +20,122 @@ const PACKED: &str = "format('%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d;', \
     || e.id || e.event_type || e.aggregate_id || ifnull(e.codec, '') || e.data || ifnull(e.metadata, '') \
     || e.parents || ifnull(e.received_from, '') || e.origin || e.content || e.hash";
 
-/// The start of a query for packed entries; what follows is `FROM …` and conditions, with the entries under the name `e`.
-pub(crate) fn select() -> QueryBuilder<Sqlite> {
+/// An entry `e` as a vertex, with its withdrawal `w` if it has one.
+const VERTEX: &str = "format('%d,%d,%d,%d,%d,%d,%d,%d,%d;', \
+    e.position, e.counter, e.timestamp, e.stub + 2 * (w.id IS NOT NULL), \
+    octet_length(e.id), octet_length(e.event_type), octet_length(e.aggregate_id), octet_length(e.parents), \
+    CASE WHEN e.event_type = 'synckit.resolution' THEN octet_length(e.data) ELSE -1 END) \
+    || e.id || e.event_type || e.aggregate_id || e.parents \
+    || CASE WHEN e.event_type = 'synckit.resolution' THEN e.data ELSE '' END || e.origin";
+
+fn select(row: &str) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(
         "SELECT CAST(group_concat(packed, '' ORDER BY position) AS BLOB) FROM (SELECT e.position, ",
     );
-    query.push(PACKED).push(" AS packed");
+    query.push(row).push(" AS packed");
     query
 }
 
-/// The entries of such a query.
-pub(crate) async fn fetch(
+/// The start of a query for entries; what follows is `FROM …` and conditions, with the entries under the name `e`.
+pub(crate) fn select_entries() -> QueryBuilder<Sqlite> {
+    select(ENTRY)
+}
+
+/// The start of a query for vertices; what follows is `FROM …` and conditions, with the entries under the name `e` and the
+/// withdrawals under the name `w`.
+pub(crate) fn select_vertices() -> QueryBuilder<Sqlite> {
+    select(VERTEX)
+}
+
+/// The entries of a query that began with [`select_entries`].
+pub(crate) async fn entries(
+    connection: &mut SqliteConnection,
+    query: QueryBuilder<Sqlite>,
+    operation: &'static str,
+) -> Result<Vec<LogEntry>> {
+    rows(connection, query, operation, entry).await
+}
+
+/// A vertex, its aggregate and its position; nothing for an entry that is no vertex.
+pub(crate) type PlacedVertex = (u64, Option<(AggregateId, Vertex)>);
+
+/// The vertices of a query that began with [`select_vertices`].
+pub(crate) async fn vertices(
+    connection: &mut SqliteConnection,
+    query: QueryBuilder<Sqlite>,
+    operation: &'static str,
+) -> Result<Vec<PlacedVertex>> {
+    rows(connection, query, operation, vertex).await
+}
+
+async fn rows<T>(
     connection: &mut SqliteConnection,
     mut query: QueryBuilder<Sqlite>,
     operation: &'static str,
-) -> Result<Vec<LogEntry>> {
+    read: impl Fn(&mut Packed<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
     query.push(")");
     let packed: Option<Vec<u8>> =
         query.build_query_scalar().fetch_one(connection).await.map_err(from_sqlx(operation))?;
     let packed = packed.unwrap_or_default();
-    let mut rest = packed.as_slice();
-    let mut entries = Vec::new();
-    while !rest.is_empty() {
-        entries.push(entry(&mut rest)?);
+    let mut rest = Packed(&packed);
+    let mut found = Vec::new();
+    while !rest.0.is_empty() {
+        found.push(read(&mut rest)?);
     }
-    Ok(entries)
+    Ok(found)
 }
+
+struct Packed<'a>(&'a [u8]);
 
 fn damaged(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, "read", format!("a stored entry is damaged: {what}"))
 }
 
-fn entry(rest: &mut &[u8]) -> Result<LogEntry> {
-    let end = rest.iter().position(|b| *b == b';').ok_or_else(|| damaged("no header"))?;
-    let header = std::str::from_utf8(&rest[..end]).map_err(|_| damaged("its header is no text"))?;
-    let mut numbers = [0_i64; 12];
-    let mut given = header.split(',');
-    for number in &mut numbers {
-        *number = given.next().and_then(|n| n.parse().ok()).ok_or_else(|| damaged("its header"))?;
+impl<'a> Packed<'a> {
+    fn numbers<const N: usize>(&mut self) -> Result<[i64; N]> {
+        let end = self.0.iter().position(|b| *b == b';').ok_or_else(|| damaged("no header"))?;
+        let header = std::str::from_utf8(&self.0[..end]).map_err(|_| damaged("its header is no text"))?;
+        let mut numbers = [0; N];
+        let mut given = header.split(',');
+        for number in &mut numbers {
+            *number = given.next().and_then(|n| n.parse().ok()).ok_or_else(|| damaged("its header"))?;
+        }
+        self.0 = &self.0[end + 1..];
+        Ok(numbers)
     }
-    *rest = &rest[end + 1..];
+
+    /// A byte string, or none if its length is negative.
+    fn optional(&mut self, length: i64) -> Result<Option<&'a [u8]>> {
+        let Ok(length) = usize::try_from(length) else { return Ok(None) };
+        let (field, rest) = self.0.split_at_checked(length).ok_or_else(|| damaged("it ends too early"))?;
+        self.0 = rest;
+        Ok(Some(field))
+    }
+
+    fn bytes(&mut self, length: i64) -> Result<&'a [u8]> {
+        self.optional(length)?.ok_or_else(|| damaged("a field is missing"))
+    }
+
+    fn text(&mut self, length: i64) -> Result<&'a str> {
+        std::str::from_utf8(self.bytes(length)?).map_err(|_| damaged("a text is not UTF-8"))
+    }
+
+    fn optional_text(&mut self, length: i64) -> Result<Option<&'a str>> {
+        if length < 0 { Ok(None) } else { self.text(length).map(Some) }
+    }
+}
+
+fn stamp(origin: &[u8], counter: i64, timestamp: i64, parents: &[u8]) -> Result<Stamp> {
+    Ok(Stamp {
+        origin: NodeId::from_slice(origin)?,
+        counter: counter.cast_unsigned(),
+        timestamp: Timestamp::from_micros(timestamp.cast_unsigned()),
+        parents: decode_parents(parents)?,
+    })
+}
+
+fn entry(row: &mut Packed<'_>) -> Result<LogEntry> {
     let [
         position,
         counter,
@@ -71,44 +149,45 @@ fn entry(rest: &mut &[u8]) -> Result<LogEntry> {
         metadata,
         parents,
         from,
-    ] = numbers;
-    let mut take = |length: i64| -> Result<Option<&[u8]>> {
-        let Ok(length) = usize::try_from(length) else { return Ok(None) };
-        let (field, after) = rest.split_at_checked(length).ok_or_else(|| damaged("it ends too early"))?;
-        *rest = after;
-        Ok(Some(field))
-    };
-    let text = |field: Option<&[u8]>| -> Result<String> {
-        String::from_utf8(field.unwrap_or_default().to_vec()).map_err(|_| damaged("a text is not UTF-8"))
-    };
-    let (id, event_type, aggregate) = (text(take(id)?)?, text(take(event_type)?)?, text(take(aggregate)?)?);
-    let codec = take(codec)?.map(|c| text(Some(c))).transpose()?;
-    let data = take(data)?.unwrap_or_default().to_vec();
-    let metadata = take(metadata)?.map(|m| text(Some(m))).transpose()?;
-    let parents = decode_parents(take(parents)?.unwrap_or_default())?;
-    let from = take(from)?.map(LogId::from_slice).transpose()?;
-    let origin = NodeId::from_slice(take(16)?.unwrap_or_default())?;
-    let content = Hash::from_slice(take(32)?.unwrap_or_default())?;
-    let hash = Hash::from_slice(take(32)?.unwrap_or_default())?;
+    ] = row.numbers()?;
+    let (id, event_type, aggregate) = (row.text(id)?, row.text(event_type)?, row.text(aggregate)?);
+    let codec = row.optional_text(codec)?;
+    let data = row.bytes(data)?.to_vec();
+    let metadata = row.optional_text(metadata)?;
+    let parents = row.bytes(parents)?;
+    let from = row.optional(from)?.map(LogId::from_slice).transpose()?;
+    let stamp = stamp(row.bytes(16)?, counter, timestamp, parents)?;
     Ok(LogEntry {
         position: position.cast_unsigned(),
         event: Event {
             id: EventId::new(id)?,
             event_type: EventType::new(event_type)?,
             aggregate_id: AggregateId::new(aggregate)?,
-            data: Payload::stored(codec.as_deref(), data),
+            data: Payload::stored(codec, data),
             metadata: metadata.map_or_else(Metadata::default, Metadata::stored),
         },
-        stamp: Stamp {
-            origin,
-            counter: counter.cast_unsigned(),
-            timestamp: Timestamp::from_micros(timestamp.cast_unsigned()),
-            parents,
-        },
-        content,
-        hash,
+        stamp,
+        content: Hash::from_slice(row.bytes(32)?)?,
+        hash: Hash::from_slice(row.bytes(32)?)?,
         from,
         stub: flags & 1 != 0,
         superseded: flags & 2 != 0,
     })
+}
+
+fn vertex(row: &mut Packed<'_>) -> Result<PlacedVertex> {
+    let [position, counter, timestamp, flags, id, event_type, aggregate, parents, data] = row.numbers()?;
+    let (id, event_type, aggregate) = (row.text(id)?, row.text(event_type)?, row.text(aggregate)?);
+    let parents = row.bytes(parents)?;
+    let data = row.optional(data)?.unwrap_or_default().to_vec();
+    let stamp = stamp(row.bytes(16)?, counter, timestamp, parents)?;
+    let event = Event {
+        id: EventId::new(id)?,
+        event_type: EventType::new(event_type)?,
+        aggregate_id: AggregateId::new(aggregate)?,
+        data: Payload::stored(None, data),
+        metadata: Metadata::default(),
+    };
+    let vertex = vertex_of(&event, &stamp, flags & 1 != 0, flags & 2 != 0);
+    Ok((position.cast_unsigned(), vertex.map(|v| (event.aggregate_id, v))))
 }

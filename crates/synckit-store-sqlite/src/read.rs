@@ -76,7 +76,7 @@ async fn fetch(
     after: u64,
     limit: usize,
 ) -> Result<Vec<LogEntry>> {
-    let mut query = packed::select();
+    let mut query = packed::select_entries();
     if let Some(lacking) = lacking {
         let wanted: Vec<serde_json::Value> =
             lacking.iter().map(|(node, from, to)| serde_json::json!([node.to_string(), from, to])).collect();
@@ -96,7 +96,7 @@ async fn fetch(
     query.push(" WHERE e.position > ");
     query.push_bind(signed(after));
     query.push(" ORDER BY e.position LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
-    packed::fetch(connection, query, "read").await
+    packed::entries(connection, query, "read").await
 }
 
 /// Numbers beyond SQLite's range are beyond every position, too.
@@ -127,12 +127,12 @@ pub(crate) async fn hashes(
 pub(crate) async fn load(connection: &mut SqliteConnection, ids: &[EventId]) -> Result<Vec<LogEntry>> {
     let mut entries = Vec::with_capacity(ids.len());
     for ids in ids.chunks(FIRST_BATCH) {
-        let mut query = packed::select();
+        let mut query = packed::select_entries();
         query
             .push(" FROM json_each(")
             .push_bind(list(ids))
             .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
-        entries.extend(packed::fetch(connection, query, "load").await?);
+        entries.extend(packed::entries(connection, query, "load").await?);
     }
     Ok(entries)
 }

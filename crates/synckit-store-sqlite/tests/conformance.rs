@@ -1,5 +1,7 @@
 //! The conformance suite of stores, on a file and in memory.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use synckit_store_sqlite::{SqliteConfig, SqliteStore};
 use synckit_testkit::{Fixture, Setup};
 

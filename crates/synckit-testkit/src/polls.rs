@@ -1,10 +1,6 @@
 //! Futures, one poll at a time.
 
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    task::Poll,
-};
+use std::{future::poll_fn, pin::Pin, task::Poll};
 
 /// Polls a future until it is ready or was polled `polls` times, and drops it then.
 pub(crate) async fn dropped_after<F: Future>(future: F, polls: usize) -> Option<F::Output> {
@@ -19,6 +15,19 @@ pub(crate) async fn dropped_after<F: Future>(future: F, polls: usize) -> Option<
         }
     })
     .await
+}
+
+/// As [`dropped_after`], but polls again whether or not the future asked for it, and lets everything else run between.
+pub(crate) async fn dropped_after_urging<F: Future>(future: F, polls: usize) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    for _ in 0..polls {
+        let polled = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+        if let Poll::Ready(output) = polled {
+            return Some(output);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
 }
 
 /// Lets everything else run for a while, and fails if the future is ready before.

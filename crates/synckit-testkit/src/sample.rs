@@ -4,7 +4,7 @@ use synckit_core::{
     AggregateId, Event, EventId, LogId, NodeId, Payload, Stamp, Timestamp, VertexId, content_hash,
     decision::Decision,
     graph::ConflictOutline,
-    store::{Apply, Checkpoint, DecisionDraft, Offered, Quarantined, QuarantineSide, Refusal, RefusalCode},
+    store::{Apply, Checkpoint, DecisionDraft, Offered, QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
 
 /// What the clocks of fresh stores show, in microseconds: some time in 2023.
@@ -32,14 +32,22 @@ pub(crate) fn events(prefix: &str, aggregate: &str, count: usize) -> Vec<Event> 
 }
 
 /// An event of another node, stamped `at` microseconds after [`BEFORE`].
-pub(crate) fn stamped(id: &str, aggregate: &str, origin: u128, counter: u64, at: u64, parents: &[&str]) -> Offered {
+pub(crate) fn stamped(
+    id: &str,
+    aggregate: &str,
+    origin: u128,
+    counter: u64,
+    at: u64,
+    parents: &[&str],
+) -> Offered {
     stamp(event(id, aggregate, "data"), origin, counter, at, parents)
 }
 
 /// The event with such a stamp.
 pub(crate) fn stamp(event: Event, origin: u128, counter: u64, at: u64, parents: &[&str]) -> Offered {
     let parents = parents.iter().map(|p| VertexId::new(*p).unwrap()).collect();
-    let stamp = Stamp::checked(NodeId::from_u128(origin), counter, Timestamp::from_micros(BEFORE + at), parents);
+    let stamp =
+        Stamp::checked(NodeId::from_u128(origin), counter, Timestamp::from_micros(BEFORE + at), parents);
     Offered { event, stamp: Some(stamp.unwrap()), stub: None, position: 0 }
 }
 
@@ -90,13 +98,20 @@ pub(crate) fn aggregate(text: &str) -> AggregateId {
 
 /// A checkpoint of [`PEER`] that tells itself from others by its push cursor.
 pub(crate) fn checkpoint(push: u64) -> Checkpoint {
-    let mut checkpoint = Checkpoint::start(PEER, "mem:peer", synckit_core::Filter::everything().fingerprint());
+    let mut checkpoint =
+        Checkpoint::start(PEER, "mem:peer", synckit_core::Filter::everything().fingerprint());
     checkpoint.push = push;
     checkpoint
 }
 
 /// What [`PEER`] says of an event of our log that it does not take.
-pub(crate) fn refused(id: &str, origin: NodeId, counter: u64, position: u64, code: RefusalCode) -> Quarantined {
+pub(crate) fn refused(
+    id: &str,
+    origin: NodeId,
+    counter: u64,
+    position: u64,
+    code: RefusalCode,
+) -> Quarantined {
     Quarantined {
         side: QuarantineSide::Refused,
         peer: PEER,

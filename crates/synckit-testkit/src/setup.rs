@@ -7,7 +7,11 @@ use synckit_core::{
     limits::{DEFAULT_CLOCK_TOLERANCE_MICROS, MAX_DATA_BYTES},
 };
 
-use crate::{environment::{ManualClock, SeededEntropy}, polls::Boxed, sample::NOW};
+use crate::{
+    environment::{ManualClock, SeededEntropy},
+    polls::Boxed,
+    sample::NOW,
+};
 
 /// How a store for one test has to be made. Every field has to take effect.
 #[derive(Debug, Clone)]
@@ -76,7 +80,10 @@ impl Fixture {
     /// How to open the same data again after the store was closed. Without it, the suite does not check what a store
     /// keeps.
     #[must_use]
-    pub fn reopen<S: EventStore, F: Future<Output = S> + 'static>(mut self, open: impl Fn() -> F + 'static) -> Self {
+    pub fn reopen<S: EventStore, F: Future<Output = S> + 'static>(
+        mut self,
+        open: impl Fn() -> F + 'static,
+    ) -> Self {
         self.reopen = Some(Box::new(move || {
             let opening = open();
             Box::pin(async move { Arc::new(opening.await) as Arc<dyn EventStore> })
@@ -87,6 +94,9 @@ impl Fixture {
 
 impl fmt::Debug for Fixture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fixture").field("store", &self.store).field("reopens", &self.reopen.is_some()).finish()
+        f.debug_struct("Fixture")
+            .field("store", &self.store)
+            .field("reopens", &self.reopen.is_some())
+            .finish()
     }
 }

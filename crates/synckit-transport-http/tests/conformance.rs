@@ -1,5 +1,7 @@
 //! The conformance suite of transports, over HTTP on a loopback port.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{sync::Arc, time::Duration};
 
 use synckit_core::{EventStore, Hub};

@@ -1,5 +1,7 @@
 //! The conformance suite of transports, over a network within the process.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::sync::Arc;
 
 use synckit_core::EventStore;

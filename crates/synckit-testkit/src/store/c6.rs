@@ -39,7 +39,7 @@ pub(super) async fn c6_a_conflict_is_opened_for_review(stores: &Stores<'_>) {
         reason: reason.into(),
         event: store.all().await[4].event.id.clone(),
     };
-    assert_eq!(store.reviews(&conflict.id).await.unwrap(), [row.clone()]);
+    assert_eq!(store.reviews(&conflict.id).await.unwrap(), std::slice::from_ref(&row));
     assert_eq!(open(&store, "x", reason).await.outcomes, [Outcome::Duplicate], "the same review is one");
     assert_eq!(store.all().await.len(), 5);
     let store = stores.reopened(store).await;

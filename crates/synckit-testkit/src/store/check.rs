@@ -89,7 +89,10 @@ async fn check_counting(store: &dyn EventStore, log: &[LogEntry]) -> BTreeMap<Ev
 /// The lists of aggregates and conflicts, and the histories.
 async fn check_aggregates(store: &dyn EventStore, counting: &BTreeMap<EventId, LogEntry>) {
     let listed = store.aggregates(None, usize::MAX).await.unwrap();
-    assert!(listed.is_sorted_by(|a, b| a.as_str().as_bytes() < b.as_str().as_bytes()), "aggregates are not sorted");
+    assert!(
+        listed.is_sorted_by(|a, b| a.as_str().as_bytes() < b.as_str().as_bytes()),
+        "aggregates are not sorted"
+    );
     let known: BTreeSet<&AggregateId> = listed.iter().collect();
     let mut vertices: HashMap<&AggregateId, BTreeSet<VertexId>> = HashMap::new();
     for entry in counting.values().filter(|e| !e.event.event_type.is_reserved()) {

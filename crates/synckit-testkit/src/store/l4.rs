@@ -8,8 +8,8 @@ use synckit_core::{
 };
 
 use crate::{
-    polls::{assert_pending, dropped_after},
-    sample::{PEER, adopt, checkpoint, event, events, pulled, refused, rivals, stamped},
+    polls::{dropped_after, dropped_after_urging},
+    sample::{PEER, adopt, aggregate, checkpoint, event, events, pulled, refused, rivals, stamped},
     stores::Stores,
     subject::{Subject, kind, vertex},
 };
@@ -113,18 +113,27 @@ pub(super) async fn l4_a_dropped_decision_is_all_or_nothing(stores: &Stores<'_>)
 pub(super) async fn l4_dropped_reads_do_no_harm(stores: &Stores<'_>) {
     let store = stores.fresh().await;
     store.append(events("a", "x", 20)).await;
-    for polls in 1..MOST_POLLS {
-        let read = dropped_after(store.read(ReadRequest::default()), polls).await.is_some();
-        let vector = dropped_after(store.vector(), polls).await.is_some();
-        let turn = dropped_after(store.sync_turn(), polls).await.is_some();
-        let waited = dropped_after(store.appended(3), polls).await.is_some();
-        assert_pending(&mut Box::pin(store.appended(100_000)), "there is nothing to be told of").await;
-        store.append(vec![event(&format!("b{polls}"), "y", "1")]).await;
-        if read && vector && turn && waited {
-            return;
+    let ids = [EventId::new("a1").unwrap()];
+    for polls in 1..=20 {
+        for read in 0..7 {
+            match read {
+                0 => drop(dropped_after_urging(store.head(), polls).await),
+                1 => drop(dropped_after_urging(store.read(ReadRequest::default()), polls).await),
+                2 => drop(dropped_after_urging(store.vector(), polls).await),
+                3 => drop(dropped_after_urging(store.load(&ids), polls).await),
+                4 => drop(dropped_after_urging(store.graphs(&[aggregate("x")]), polls).await),
+                5 => drop(dropped_after_urging(store.sync_turn(), polls).await),
+                _ => {
+                    let waited = dropped_after_urging(store.appended(100_000), polls).await;
+                    assert!(waited.is_none(), "there is nothing to be told of: {waited:?}");
+                }
+            }
+            let written = store.write(Write::Append(vec![event(&format!("b{polls}-{read}"), "y", "1")])).await;
+            let taken = written.map(|w| w.accepted());
+            assert!(matches!(taken, Ok(1)), "after read {read} was dropped at poll {polls}: {taken:?}");
         }
     }
-    panic!("a read does not end");
+    assert_eq!(store.all().await.len(), 20 + 20 * 7);
 }
 
 pub(super) async fn l4_readers_never_see_half_a_page(stores: &Stores<'_>) {

@@ -73,7 +73,7 @@ pub(super) async fn l6_a_checkpoint_comes_back_as_it_was(stores: &Stores<'_>) {
     let acknowledged =
         Acknowledged { checkpoint: second.clone(), refused: Vec::new(), released: Vec::new() };
     store.write(Write::Acknowledge(acknowledged)).await.unwrap();
-    assert_eq!(store.checkpoints().await.unwrap(), [second.clone()]);
+    assert_eq!(store.checkpoints().await.unwrap(), std::slice::from_ref(&second));
     let lower = Checkpoint::start(PEER, "", Hash::ZERO);
     store.apply(Apply { checkpoint: Some(lower.clone()), ..Apply::default() }).await;
     assert_eq!(store.checkpoints().await.unwrap(), [lower], "starting over is a checkpoint like any other");

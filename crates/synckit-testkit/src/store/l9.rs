@@ -36,9 +36,9 @@ pub(super) async fn l9_what_cannot_be_taken_is_held(stores: &Stores<'_>) {
         position: 0,
         held: Some(waits.clone()),
     };
-    assert_eq!(rows(&store).await, [expected.clone()]);
+    assert_eq!(rows(&store).await, std::slice::from_ref(&expected));
     store.pull(vec![waits]).await;
-    assert_eq!(rows(&store).await, [expected.clone()], "offered again, it is held once");
+    assert_eq!(rows(&store).await, std::slice::from_ref(&expected), "offered again, it is held once");
     let store = stores.reopened(store).await;
     assert_eq!(rows(&store).await, [expected]);
     assert_eq!(ids_of(&store.all().await), ["c"]);

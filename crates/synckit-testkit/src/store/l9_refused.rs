@@ -52,7 +52,7 @@ pub(super) async fn l9_a_refusal_is_released(stores: &Stores<'_>) {
         (refused("a1", node, 1, 1, RefusalCode::Quota), refused("a2", node, 2, 2, RefusalCode::Quota));
     acknowledge(&store, vec![first.clone(), second.clone()], Vec::new()).await;
     acknowledge(&store, Vec::new(), vec![first]).await;
-    assert_eq!(store.quarantine().await.unwrap(), [second.clone()]);
+    assert_eq!(store.quarantine().await.unwrap(), std::slice::from_ref(&second));
     store.write(Write::Release(vec![second.clone(), second])).await.unwrap();
     assert!(store.quarantine().await.unwrap().is_empty());
 }

@@ -153,7 +153,10 @@ impl Way {
             let more = page.has_more;
             assert!(page.next.position >= request.after.position, "a page goes backwards");
             assert!(!more || page.next.position > request.after.position, "a page does not get further");
-            assert!(page.entries.windows(2).all(|w| w[0].position < w[1].position), "not in the order of the log");
+            assert!(
+                page.entries.windows(2).all(|w| w[0].position < w[1].position),
+                "not in the order of the log"
+            );
             assert!(page.entries.iter().all(|e| e.position <= page.next.position));
             assert_eq!(more, page.next.position < page.head.position);
             (request.log, request.after) = (Some(page.log), page.next);

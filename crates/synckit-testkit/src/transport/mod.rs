@@ -2,9 +2,9 @@
 
 mod ends;
 
+pub use self::ends::TransportFixture;
 #[doc(hidden)]
 pub use self::ends::Ways;
-pub use self::ends::TransportFixture;
 use crate::suite::suite;
 
 suite! {
