@@ -1,6 +1,6 @@
 //! What is known before a write.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use synckit_core::{
@@ -49,10 +49,11 @@ impl Columns for SqliteRow {
     }
 }
 
-/// A list of texts as one parameter, for `json_each`.
+/// A set of texts as one parameter, for `json_each`.
 pub(crate) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
-    let texts: Vec<serde_json::Value> = texts.into_iter().map(|t| t.as_ref().into()).collect();
-    serde_json::Value::Array(texts).to_string()
+    let texts: Vec<T> = texts.into_iter().collect();
+    let unique: BTreeSet<&str> = texts.iter().map(AsRef::as_ref).collect();
+    serde_json::Value::from_iter(unique).to_string()
 }
 
 pub(crate) async fn node(connection: &mut SqliteConnection) -> Result<NodeState> {
@@ -187,7 +188,9 @@ pub(crate) async fn vertices(
         let vertex = vertex_of(&event, &row.stamp(3)?, true, true);
         found.entry(event.aggregate_id).or_default().extend(vertex);
     }
-    Ok(aggregates.iter().map(|a| (a.clone(), found.remove(a).unwrap_or_default())).collect())
+    let unique = aggregates.iter().collect::<HashSet<_>>().len() == aggregates.len();
+    let mut take = |a: &AggregateId| if unique { found.remove(a) } else { found.get(a).cloned() };
+    Ok(aggregates.iter().map(|a| (a.clone(), take(a).unwrap_or_default())).collect())
 }
 
 fn bare_event(id: String, event_type: String, aggregate: String, data: Vec<u8>) -> Result<Event> {

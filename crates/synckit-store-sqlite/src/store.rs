@@ -45,6 +45,8 @@ struct Inner {
     copied: Option<(NodeId, NodeId)>,
     head: watch::Sender<u64>,
     turns: Turns,
+    /// A database in memory lives as long as some connection to it: the pool may drop its own.
+    anchor: Mutex<Option<SqliteConnection>>,
 }
 
 impl SqliteStore {
@@ -72,10 +74,12 @@ impl SqliteStore {
         if let Some(path) = config.path.as_deref().filter(|p| !create && !p.is_file()) {
             return Err(missing(path));
         }
-        let options = options(&config, create);
+        let options = options(&config, create)?;
         let failed = from_sqlx("open store");
+        let mut anchor = None;
         let (writer, readers) = match &config.path {
             None => {
+                anchor = Some(SqliteConnection::connect_with(&options).await.map_err(&failed)?);
                 let only = SqlitePoolOptions::new()
                     .max_connections(1)
                     .idle_timeout(None)
@@ -114,6 +118,7 @@ impl SqliteStore {
             copied,
             head,
             turns,
+            anchor: Mutex::new(anchor),
         })))
     }
 
@@ -157,12 +162,13 @@ impl SqliteStore {
     }
 }
 
-fn options(config: &SqliteConfig, create: bool) -> SqliteConnectOptions {
+fn options(config: &SqliteConfig, create: bool) -> Result<SqliteConnectOptions> {
     let options = match &config.path {
-        None => SqliteConnectOptions::new().in_memory(true),
+        // Each parse gives the database a name of its own, under which several connections reach it.
+        None => "sqlite::memory:".parse().map_err(from_sqlx("open store"))?,
         Some(path) => SqliteConnectOptions::new().filename(path).create_if_missing(create),
     };
-    options
+    Ok(options
         .busy_timeout(config.busy_timeout)
         .journal_mode(if config.path.is_none() { SqliteJournalMode::Memory } else { SqliteJournalMode::Wal })
         .synchronous(match config.durability {
@@ -172,7 +178,7 @@ fn options(config: &SqliteConfig, create: bool) -> SqliteConnectOptions {
         .foreign_keys(false)
         .pragma("cache_size", "-32768")
         .pragma("temp_store", "memory")
-        .statement_cache_capacity(128)
+        .statement_cache_capacity(128))
 }
 
 /// Looks at the file before anything is changed, and makes the tables in one transaction if that is wanted.
@@ -301,6 +307,7 @@ impl EventStore for SqliteStore {
     async fn close(&self) -> Result<()> {
         self.0.readers.close().await;
         self.0.writer.close().await;
+        self.0.anchor.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.0.head.send_modify(|_| {});
         Ok(())
     }

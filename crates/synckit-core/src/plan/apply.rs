@@ -1,7 +1,7 @@
 //! Entries from elsewhere.
 
 use super::{
-    KnownStamp,
+    KnownEntry, KnownStamp,
     own::refused,
     planner::{Meaning, Planner},
 };
@@ -109,6 +109,10 @@ impl Planner<'_> {
                 format!("{}: names beginning with synckit. are reserved", event.id),
             );
         }
+        let same = |h: &KnownEntry| (h.stamp.origin, h.stamp.counter) == (NodeId::from(log), position);
+        if self.known.entries.get(&event.id).is_some_and(|h| same(h) && h.content == content_hash(event)) {
+            return Outcome::Duplicate;
+        }
         let parents: Vec<VertexId> = self
             .known
             .last_unstamped
@@ -136,6 +140,10 @@ impl Planner<'_> {
             Ok(meaning) => meaning,
             Err(refusal) => return Outcome::Refused(refusal),
         };
+        let held = self.known.own.get(&stamp.counter).is_some_and(|id| *id == event.id);
+        if stamp.origin == self.known.node.node && !held {
+            self.fork(&event.id, stamp.counter);
+        }
         if self.known.is_withdrawn(&event.id, stamp) {
             return self.already_known(offered, stamp);
         }
@@ -167,11 +175,6 @@ impl Planner<'_> {
             self.skewed(event, stamp, source).or_else(|| self.orphaned(event, stamp, &meaning))
         {
             return Outcome::Refused(refusal);
-        }
-        let unheld = !self.known.entries.contains_key(&event.id)
-            || self.known.own.get(&stamp.counter).is_none_or(|id| *id != event.id);
-        if stamp.origin == self.known.node.node && unheld {
-            self.fork(&event.id, stamp.counter);
         }
         if displaces {
             self.displace(event, source);

@@ -116,6 +116,7 @@ pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
                 let held = known.quarantine.iter().filter_map(|q| q.held.as_ref());
                 held.for_each(|o| lookup.offered(o, &known.node));
             }
+            lookup.ids.extend(known.last_unstamped.values().cloned());
             for offered in all_offered(apply, known) {
                 let held = known.entries.get(&offered.event.id).map(|held| &held.aggregate);
                 lookup.aggregates.extend(held.filter(|a| **a != offered.event.aggregate_id).cloned());
