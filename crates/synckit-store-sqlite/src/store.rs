@@ -146,17 +146,18 @@ impl SqliteStore {
         lookup::look_up(&mut tx, &request.lookup_again(&known), &mut known).await?;
         let wanted: Vec<AggregateId> = request.graphs(&known).into_iter().collect();
         known.graphs = lookup::vertices(&mut tx, &wanted).await?.into_iter().collect();
+        let before = known.node.clone();
         let (changes, written) = request.plan(known, &around)?;
-        let node = changes.node.clone();
+        // Another process may have given the node a new id.
+        let node = changes.node.clone().unwrap_or(before);
         if !changes.is_empty() {
             write::store(&mut tx, changes).await?;
             tx.commit().await.map_err(&failed)?;
         }
-        if let Some(node) = node {
-            let mut identity = self.0.identity.lock().unwrap_or_else(PoisonError::into_inner);
-            identity.node = node.node;
-            identity.former = node.former;
-        }
+        let mut identity = self.0.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        identity.node = node.node;
+        identity.former = node.former;
+        drop(identity);
         self.0.head.send_replace(written.head.position);
         Ok(written)
     }
@@ -178,6 +179,8 @@ fn options(config: &SqliteConfig, create: bool) -> Result<SqliteConnectOptions> 
         .foreign_keys(false)
         .pragma("cache_size", "-32768")
         .pragma("temp_store", "memory")
+        // Writes touch many pages more than once; a small interval would copy them again and again.
+        .pragma("wal_autocheckpoint", "8192")
         .statement_cache_capacity(128))
 }
 

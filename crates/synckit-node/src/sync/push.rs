@@ -1,6 +1,6 @@
 //! Pushing what the peer has not had from this log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use synckit_core::{
     Error, ErrorKind, Event, EventId, Result,
@@ -15,13 +15,18 @@ use super::{Run, Session, refused_by};
 
 impl Run<'_> {
     pub(super) async fn push(&mut self, session: &mut Session) -> Result<()> {
-        self.push_refused_again(session).await?;
         loop {
-            let skewed = self.push_to_end(session).await?;
+            let mut skewed = self.push_to_end(session).await?;
+            skewed.extend(self.push_refused_again(session).await?);
             if skewed.is_empty() || !self.restamp(&skewed).await? {
-                return Ok(());
+                break;
             }
         }
+        // What was refused at first may have been taken since, because something else arrived.
+        let left = self.node.store.quarantine().await?;
+        let mut told = HashSet::new();
+        self.report.refused.retain(|r| left.iter().any(|q| q.id == r.id) && told.insert(r.id.clone()));
+        Ok(())
     }
 
     /// Pushes from the push cursor to the end of the log; while the peer takes one page, the next is read. Returns what the
@@ -139,8 +144,9 @@ impl Run<'_> {
         Ok(skewed)
     }
 
-    /// Offers again what the peer refused for a reason that may have gone.
-    async fn push_refused_again(&mut self, session: &mut Session) -> Result<()> {
+    /// Offers again what the peer refused for a reason that may have gone. Returns what it refuses still because of its stamp.
+    async fn push_refused_again(&mut self, session: &mut Session) -> Result<Vec<EventId>> {
+        let mut skewed = Vec::new();
         let mut rows = refused_by(self.node.store.quarantine().await?, session.peer.log);
         rows.retain(|q| q.refusal.code.may_pass());
         rows.sort_by_key(|q| q.position);
@@ -155,10 +161,9 @@ impl Run<'_> {
                 continue;
             }
             let reply = self.offer(session, &entries).await?;
-            let skewed = self.acknowledge(session, entries, reply, rows.to_vec()).await?;
-            self.restamp(&skewed).await?;
+            skewed.extend(self.acknowledge(session, entries, reply, rows.to_vec()).await?);
         }
-        Ok(())
+        Ok(skewed)
     }
 
     /// Gives events that were stamped by a clock running ahead smaller stamps, now that the clock is right. Returns whether
