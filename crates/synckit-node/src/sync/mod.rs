@@ -8,7 +8,7 @@ mod start;
 use std::sync::Arc;
 
 use synckit_core::{
-    CursorMode, Error, ErrorKind, Result, Transport, VectorCursor,
+    CursorMode, Error, ErrorKind, Hash, Result, Transport, VectorCursor,
     store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, Write, Written},
     transport::PeerState,
 };
@@ -81,6 +81,10 @@ impl<'a> Run<'a> {
             self.push(&mut session).await?;
         }
         session.checkpoint.synced_at = self.node.environment.clock.now();
+        let config = &self.node.config;
+        if self.direction == Direction::Both || config.push_only || config.pull_only {
+            session.checkpoint.filter = config.filter.fingerprint();
+        }
         self.record(&mut session).await
     }
 
@@ -101,9 +105,16 @@ impl<'a> Run<'a> {
             peer = self.request(|| transport.greet(greeting.clone())).await?;
         }
         let head = store.head().await?;
-        let Start { checkpoint, forget, over } = plan_start(&known, &peer, &address, filter, head.position);
+        let Start { mut checkpoint, forget, over, backfill } =
+            plan_start(&known, &peer, &address, filter, head.position);
         self.report.started_over |= over;
-        let ours = if vector { Some(store.vector().await?) } else { None };
+        let by_vector = vector && !backfill;
+        let ours = if by_vector { Some(store.vector().await?) } else { None };
+        if vector && backfill {
+            // Until it is complete, a sync that is cut off starts the backfill again.
+            peer.vector = None;
+            checkpoint.filter = Hash::ZERO;
+        }
         Ok(Session { transport, peer, checkpoint, forget, ours })
     }
 
