@@ -301,3 +301,26 @@ fn what_is_built_on_a_displaced_event_fares_alike_everywhere() {
     }
     assert_eq!(held[0], held[1]);
 }
+
+#[test]
+fn what_is_held_of_a_log_without_stamps_keeps_its_place() {
+    let plain = |n: u64, data: &str| Offered {
+        position: n,
+        ..Offered::unstamped(event(&format!("e{n}"), "x", data))
+    };
+    let long = "x".repeat(100);
+    let log = [plain(1, "1"), plain(2, &long), plain(3, "3")];
+    let (mut small, mut large) = (Replica::new(1, 1), Replica::new(2, 2));
+    large.write(from_peer(log.to_vec()), &around(10)).unwrap();
+    let mut narrow = around(10);
+    narrow.max_data = 50;
+    let written = small.write(from_peer(log.to_vec()), &narrow).unwrap();
+    assert_eq!(written.accepted(), 1, "what is built on the large event waits with it");
+    let again = Apply { peer: Some(LogId::from_u128(99)), hold: true, retry_held: true, ..Apply::default() };
+    let written = small.write(Write::Apply(again), &around(20)).unwrap();
+    assert_eq!(written.released, 2);
+    for id in ["e1", "e2", "e3"] {
+        let id = EventId::new(id).unwrap();
+        assert_eq!(small.entry(&id).unwrap().stamp, large.entry(&id).unwrap().stamp, "{id}");
+    }
+}

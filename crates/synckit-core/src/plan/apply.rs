@@ -1,14 +1,14 @@
 //! Entries from elsewhere.
 
 use super::{
-    KnownEntry, KnownStamp,
+    KnownStamp,
     own::refused,
     planner::{Meaning, Planner},
 };
 use crate::{
     event::Event,
     hash::content_hash,
-    ids::{LogId, NodeId, VertexId},
+    ids::{AggregateId, EventId, LogId, NodeId, VertexId},
     stamp::{Stamp, Timestamp},
     store::{
         Acknowledged, Apply, Notice, Offered, Outcome, QuarantineSide, Quarantined, Refusal, RefusalCode,
@@ -31,6 +31,12 @@ impl Planner<'_> {
         }
         let mut held = Vec::new();
         for offered in apply.entries {
+            let offered = match apply.peer {
+                Some(log) if offered.stamp.is_none() && apply.author.is_none() => {
+                    self.stamp_for_plain_log(offered, log)
+                }
+                _ => offered,
+            };
             let outcome = self.take(&offered, source);
             if let (true, Some(peer), Outcome::Refused(refusal)) = (apply.hold, apply.peer, &outcome) {
                 held.push((self.written.outcomes.len(), held_row(peer, offered, refusal.clone())));
@@ -82,9 +88,13 @@ impl Planner<'_> {
         }
         match (&offered.stamp, source.peer) {
             (Some(stamp), _) => self.take_stamped(offered, stamp, source),
-            (None, Some(log)) if source.author.is_none() => {
-                self.take_from_plain_log(&offered.event, offered.position, log)
-            }
+            (None, Some(_)) if source.author.is_none() => refused(
+                RefusalCode::Invalid,
+                format!(
+                    "{}: an event at position {} of a log cannot be so",
+                    offered.event.id, offered.position
+                ),
+            ),
             (None, _) => self.take_unstamped(&offered.event),
         }
     }
@@ -100,37 +110,53 @@ impl Planner<'_> {
         self.append_domain(event.clone())
     }
 
-    /// An event of a log without stamps: the log's identity is its origin, its position the counter, and it is built on
-    /// the last event of its aggregate in that log, so that every replica stamps it alike.
-    fn take_from_plain_log(&mut self, event: &Event, position: u64, log: LogId) -> Outcome {
-        if event.event_type.is_reserved() || event.id.is_reserved() || event.aggregate_id.is_reserved() {
-            return refused(
-                RefusalCode::Invalid,
-                format!("{}: names beginning with synckit. are reserved", event.id),
-            );
-        }
-        let same = |h: &KnownEntry| (h.stamp.origin, h.stamp.counter) == (NodeId::from(log), position);
-        if self.known.entries.get(&event.id).is_some_and(|h| same(h) && h.content == content_hash(event)) {
-            return Outcome::Duplicate;
-        }
-        let parents: Vec<VertexId> = self
-            .known
-            .last_unstamped
-            .get(&event.aggregate_id)
-            .filter(|id| **id != event.id)
-            .map(VertexId::from)
-            .into_iter()
-            .collect();
-        let stamp = match Stamp::checked(log.into(), position, Timestamp::from_micros(position), parents) {
-            Ok(stamp) => stamp,
-            Err(e) => return refused(RefusalCode::Invalid, e.to_string()),
+    /// An event of a log without stamps gets one: the log's identity is its origin, its position the counter, and it is
+    /// built on the event of its aggregate before it in that log, be that in our log or held, so that every replica stamps
+    /// it alike. An event that cannot be stamped stays as it is, and is refused.
+    fn stamp_for_plain_log(&mut self, mut offered: Offered, log: LogId) -> Offered {
+        let (event, origin, position) = (&offered.event, NodeId::from(log), offered.position);
+        let here = |s: &Stamp| (s.origin, s.counter) == (origin, position);
+        let of_log = self.known.entries.get(&event.id).map(|e| &e.stamp).filter(|s| here(s));
+        let of_held = || {
+            let mut held = self.held_from(log).filter(|o| o.event.id == event.id);
+            held.find_map(|o| o.stamp.as_ref().filter(|s| here(s)))
         };
-        let offered = Offered { event: event.clone(), stamp: Some(stamp.clone()), stub: None, position };
-        let outcome = self.take_stamped(&offered, &stamp, Source { peer: Some(log), author: None });
-        if matches!(outcome, Outcome::Accepted { .. }) {
-            self.known.last_unstamped.insert(event.aggregate_id.clone(), event.id.clone());
+        let known = of_log.or_else(of_held).cloned();
+        let stamp = known.map_or_else(
+            || {
+                let before = self.before_in_plain_log(&event.aggregate_id, log, position);
+                let parents = before.map(|id| VertexId::from(&id)).into_iter().collect();
+                Stamp::checked(origin, position, Timestamp::from_micros(position), parents)
+            },
+            Ok,
+        );
+        let domain =
+            !(event.event_type.is_reserved() || event.id.is_reserved() || event.aggregate_id.is_reserved());
+        if let (true, Ok(stamp)) = (domain, stamp) {
+            let last = (position, event.id.clone());
+            self.last_of_plain_log.insert(event.aggregate_id.clone(), last);
+            offered.stamp = Some(stamp);
         }
-        outcome
+        offered
+    }
+
+    fn held_from(&self, log: LogId) -> impl Iterator<Item = &Offered> {
+        let rows = self.known.quarantine.iter();
+        rows.filter(move |q| q.side == QuarantineSide::Held && q.peer == log).filter_map(|q| q.held.as_ref())
+    }
+
+    fn before_in_plain_log(&self, aggregate: &AggregateId, log: LogId, position: u64) -> Option<EventId> {
+        let origin = NodeId::from(log);
+        let logged = self.known.last_unstamped.get(aggregate).and_then(|id| {
+            let stamp = &self.known.entries.get(id)?.stamp;
+            (stamp.origin == origin).then(|| (stamp.counter, id.clone()))
+        });
+        let held = self.held_from(log).filter(|o| o.event.aggregate_id == *aggregate).filter_map(|o| {
+            let stamp = o.stamp.as_ref()?;
+            Some((stamp.counter, o.event.id.clone()))
+        });
+        let planned = self.last_of_plain_log.get(aggregate).cloned();
+        held.chain(logged).chain(planned).filter(|(counter, _)| *counter < position).max().map(|(_, id)| id)
     }
 
     fn take_stamped(&mut self, offered: &Offered, stamp: &Stamp, source: Source) -> Outcome {

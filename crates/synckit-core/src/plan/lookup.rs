@@ -59,8 +59,8 @@ pub(super) fn lookup(write: &Write, node: &NodeState) -> Lookup {
             for offered in apply.entries.iter().chain(apply.retried.iter().filter_map(|q| q.held.as_ref())) {
                 lookup.offered(offered, node);
             }
-            lookup.quarantine = apply.retry_held;
             lookup.unstamped_from = apply.peer.filter(|_| apply.entries.iter().any(|e| e.stamp.is_none()));
+            lookup.quarantine = apply.retry_held || lookup.unstamped_from.is_some();
         }
         Write::Decide(drafts) => {
             for draft in drafts {

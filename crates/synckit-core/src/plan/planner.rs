@@ -91,6 +91,8 @@ pub(super) struct Planner<'a> {
     in_conflict_before: HashMap<AggregateId, bool>,
     /// Where in `changes.entries` the entry of this plan that counts for an id is.
     new_entries: HashMap<EventId, usize>,
+    /// Per aggregate, the last event of this plan that came from a log without stamps, with its position there.
+    pub(super) last_of_plain_log: BTreeMap<AggregateId, (u64, EventId)>,
     /// Aggregates whose histories were needed and not given: a defect of the store.
     missing: BTreeSet<AggregateId>,
 }
@@ -108,6 +110,7 @@ impl<'a> Planner<'a> {
             recompute: BTreeSet::new(),
             in_conflict_before: HashMap::new(),
             new_entries: HashMap::new(),
+            last_of_plain_log: BTreeMap::new(),
             missing: BTreeSet::new(),
         }
     }

@@ -132,7 +132,9 @@ pub(super) async fn l9_an_event_without_stamp_is_held(stores: &Stores<'_>) {
     assert_eq!(codes(&store.apply(apply).await), [Some("too_large")]);
     let held = rows(&store).await;
     assert_eq!(held.len(), 1);
-    assert_eq!((held[0].origin, held[0].counter, held[0].held.as_ref()), (None, 0, Some(&offered)));
+    let kept = held[0].held.as_ref().unwrap();
+    assert_eq!((&kept.event, kept.position), (&offered.event, 3));
+    assert_eq!((held[0].origin, held[0].counter), (Some(plain.into()), 3), "it keeps its place in that log");
     assert_eq!(retry(&store, Vec::new()).await, 0);
     assert_eq!(rows(&store).await, held);
     store.write(Write::Release(held)).await.unwrap();
