@@ -197,15 +197,36 @@ impl VectorCursor {
     }
 }
 
+/// What one holder has and another lacks: counters by origin, as inclusive ranges.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lacking(BTreeMap<NodeId, Vec<(u64, u64)>>);
+
+impl Lacking {
+    /// How many counters that is.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.ranges().fold(0, |sum, (_, from, to)| sum.saturating_add(to - from + 1))
+    }
+
+    /// Whether the event of `origin` with that counter is among them.
+    #[must_use]
+    pub fn contains(&self, origin: NodeId, counter: u64) -> bool {
+        let within = |(from, to): &(u64, u64)| (*from..=*to).contains(&counter);
+        self.0.get(&origin).is_some_and(|ranges| ranges.iter().any(within))
+    }
+
+    /// Origins with the first and the last counter of a range.
+    pub fn ranges(&self) -> impl Iterator<Item = (NodeId, u64, u64)> + '_ {
+        self.0.iter().flat_map(|(node, ranges)| ranges.iter().map(|(from, to)| (*node, *from, *to)))
+    }
+}
+
 impl VectorCursor {
     /// Per origin, the counters of what we hold and `theirs` lacks; see [`Progress::lacking`].
     #[must_use]
-    pub fn lacking(&self, theirs: &Self) -> Vec<(NodeId, Vec<(u64, u64)>)> {
-        self.0
-            .iter()
-            .map(|(node, progress)| (*node, progress.lacking(theirs.0.get(node))))
-            .filter(|(_, ranges)| !ranges.is_empty())
-            .collect()
+    pub fn lacking(&self, theirs: &Self) -> Lacking {
+        let ranges = self.0.iter().map(|(node, progress)| (*node, progress.lacking(theirs.0.get(node))));
+        Lacking(ranges.filter(|(_, ranges)| !ranges.is_empty()).collect())
     }
 }
 

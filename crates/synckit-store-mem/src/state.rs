@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use synckit_core::{
-    AggregateId, ConflictId, CursorMode, EventId, EventType, Hash, LogId, NodeId, Progress, Result, Stamp,
-    VectorCursor, VertexId,
+    AggregateId, ConflictId, CursorMode, EventId, EventType, Hash, Lacking, LogId, NodeId, Progress, Result,
+    Stamp, VectorCursor, VertexId,
     graph::{AggregateGraph, Head, Vertex},
     plan::{Changes, Known, KnownEntry, Lookup, NodeState, vertex_of},
     store::{
@@ -12,6 +12,9 @@ use synckit_core::{
         StoredDecision,
     },
 };
+
+/// Up to this many entries are looked for one by one; for more, the log is read through.
+const FEW: u64 = 4_096;
 
 type QuarantineKey = (QuarantineSide, LogId, EventId, Option<NodeId>, u64);
 
@@ -212,18 +215,21 @@ impl State {
     }
 
     pub(crate) fn read(&self, request: &ReadRequest) -> LogPage {
-        let chosen =
-            request.missing_from.as_ref().map(|theirs| self.positions_lacking(theirs, request.after));
         let end = self.log.len() as u64;
-        let positions: Box<dyn Iterator<Item = u64>> = match chosen {
-            Some(positions) => Box::new(positions.into_iter()),
-            None => Box::new(request.after.saturating_add(1)..=end),
+        let lacking =
+            request.missing_from.as_ref().map(|theirs| self.vector().unwrap_or_default().lacking(theirs));
+        let positions: Box<dyn Iterator<Item = u64>> = match &lacking {
+            Some(few) if few.count() <= FEW => Box::new(self.positions(few, request.after).into_iter()),
+            _ => Box::new(request.after.saturating_add(1)..=end),
         };
+        let wanted =
+            |e: &LogEntry| lacking.as_ref().is_none_or(|l| l.contains(e.stamp.origin, e.stamp.counter));
         let (mut entries, mut bytes) = (Vec::new(), 0);
         let mut reached = end.max(request.after.min(end));
         let mut last = request.after;
         for position in positions {
-            let Some(entry) = self.entry(position).cloned().and_then(|e| request.shape(e)) else {
+            let entry = self.entry(position).filter(|e| wanted(e)).cloned();
+            let Some(entry) = entry.and_then(|e| request.shape(e)) else {
                 last = position;
                 continue;
             };
@@ -245,19 +251,13 @@ impl State {
         }
     }
 
-    fn positions_lacking(&self, theirs: &VectorCursor, after: u64) -> BTreeSet<u64> {
+    fn positions(&self, lacking: &Lacking, after: u64) -> BTreeSet<u64> {
         let mut positions = BTreeSet::new();
-        for (origin, ranges) in self.vector_unchecked().lacking(theirs) {
-            for (from, to) in ranges {
-                let held = self.origins.get(&origin).into_iter().flat_map(|o| o.stamps.range(from..=to));
-                positions.extend(held.flat_map(|(_, ids)| ids.values().flatten()).filter(|p| **p > after));
-            }
+        for (origin, from, to) in lacking.ranges() {
+            let held = self.origins.get(&origin).into_iter().flat_map(|o| o.stamps.range(from..=to));
+            positions.extend(held.flat_map(|(_, ids)| ids.values().flatten()).filter(|p| **p > after));
         }
         positions
-    }
-
-    fn vector_unchecked(&self) -> VectorCursor {
-        self.vector().unwrap_or_default()
     }
 
     pub(crate) fn vector(&self) -> Result<VectorCursor> {

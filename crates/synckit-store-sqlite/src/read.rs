@@ -4,7 +4,7 @@ use std::borrow::Borrow as _;
 
 use sqlx::SqliteConnection;
 use synckit_core::{
-    AggregateId, ConflictId, EventId, Hash, LogId, Mark, NodeId, Result, Timestamp, VectorCursor, VertexId,
+    AggregateId, ConflictId, EventId, Hash, Lacking, LogId, Mark, Result, Timestamp, VertexId,
     decode_parents,
     store::{Checkpoint, LogEntry, LogPage, OpenConflict, ReadRequest, ReviewRow, StoredDecision},
 };
@@ -15,6 +15,8 @@ use crate::{
     packed, progress,
 };
 
+/// Up to this many entries that a peer lacks are looked for one by one; for more, the log is read through.
+const FEW: u64 = 4_096;
 /// Entries fetched at a time at the beginning of a page, when nothing is known of their size yet: at the limit of data they
 /// take 64 MiB.
 const FIRST_BATCH: usize = 64;
@@ -26,21 +28,29 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadRequest) -> Result<LogPage> {
     let head = lookup::node(connection).await?.head;
     let lacking = match &request.missing_from {
-        Some(theirs) => Some(ranges(&progress::vector(connection).await?, theirs)),
+        Some(theirs) => Some(progress::vector(connection).await?.lacking(theirs)),
         None => None,
     };
+    let (few, many) = match lacking {
+        Some(lacking) if lacking.count() <= FEW => (Some(lacking), None),
+        other => (None, other),
+    };
     let (mut entries, mut bytes, mut last) = (Vec::new(), 0, request.after);
+    if let (Some(lacking), 0) = (&many, request.after) {
+        last = first_of(connection, lacking).await?.map_or(head.position, |first| first - 1);
+    }
     let mut reached = head.position;
     let mut batch = FIRST_BATCH;
     'pages: while last < head.position {
         let wanted = batch.min(request.page_limit().saturating_sub(entries.len()) + 1);
-        let fetched = fetch(connection, request, lacking.as_deref(), last, wanted).await?;
+        let fetched = fetch(connection, request, few.as_ref(), last, wanted).await?;
         let full = fetched.len() == wanted;
         let size: usize = fetched.iter().map(LogEntry::size).sum();
         batch = (BATCH_BYTES * wanted / size.max(1)).clamp(1, LARGEST_BATCH);
         for read in fetched {
             let position = read.position;
-            if let Some(shaped) = request.shape(read) {
+            let lacked = many.as_ref().is_none_or(|l| l.contains(read.stamp.origin, read.stamp.counter));
+            if let Some(shaped) = Some(read).filter(|_| lacked).and_then(|read| request.shape(read)) {
                 bytes += shaped.size();
                 let over = bytes > request.page_bytes() && !entries.is_empty();
                 if entries.len() == request.page_limit() || over {
@@ -61,30 +71,40 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
     Ok(LogPage { entries, next, head, has_more: reached < head.position })
 }
 
-fn ranges(ours: &VectorCursor, theirs: &VectorCursor) -> Vec<(NodeId, u64, u64)> {
-    let lacking = ours.lacking(theirs);
-    lacking
-        .into_iter()
-        .flat_map(|(node, ranges)| ranges.into_iter().map(move |(a, b)| (node, a, b)))
-        .collect()
+/// The ranges as one parameter, for `json_each`.
+fn ranges(lacking: &Lacking) -> String {
+    let ranges = lacking.ranges().map(|(node, from, to)| serde_json::json!([node.to_string(), from, to]));
+    serde_json::Value::from_iter(ranges).to_string()
+}
+
+/// The first position of an entry among them.
+async fn first_of(connection: &mut SqliteConnection, lacking: &Lacking) -> Result<Option<u64>> {
+    let sql = "SELECT min(s.position) FROM json_each(?) j CROSS JOIN stamps s ON s.origin = unhex(j.value ->> 0) \
+               AND s.counter BETWEEN (j.value ->> 1) AND (j.value ->> 2)";
+    let first: Option<i64> = sqlx::query_scalar(sql)
+        .bind(ranges(lacking))
+        .fetch_one(connection)
+        .await
+        .map_err(from_sqlx("read"))?;
+    Ok(first.map(i64::cast_unsigned))
 }
 
 async fn fetch(
     connection: &mut SqliteConnection,
     request: &ReadRequest,
-    lacking: Option<&[(NodeId, u64, u64)]>,
+    lacking: Option<&Lacking>,
     after: u64,
     limit: usize,
 ) -> Result<Vec<LogEntry>> {
     let mut query = packed::select_entries();
     if let Some(lacking) = lacking {
-        let wanted: Vec<serde_json::Value> =
-            lacking.iter().map(|(node, from, to)| serde_json::json!([node.to_string(), from, to])).collect();
-        query.push(" FROM json_each(").push_bind(serde_json::Value::Array(wanted).to_string()).push(
+        query.push(" FROM json_each(").push_bind(ranges(lacking)).push(
             ") j CROSS JOIN stamps s ON s.origin = unhex(j.value ->> 0) \
              AND s.counter BETWEEN (j.value ->> 1) AND (j.value ->> 2) \
              CROSS JOIN entries e ON e.position = s.position",
         );
+    } else if let [only] = request.filter.aggregates.as_slice() {
+        query.push(" FROM entries e WHERE e.aggregate_id = ").push_bind(only.as_str().to_owned());
     } else if !request.filter.aggregates.is_empty() {
         query
             .push(" FROM json_each(")
@@ -93,7 +113,8 @@ async fn fetch(
     } else {
         query.push(" FROM entries e");
     }
-    query.push(" WHERE e.position > ");
+    let one_aggregate = lacking.is_none() && request.filter.aggregates.len() == 1;
+    query.push(if one_aggregate { " AND e.position > " } else { " WHERE e.position > " });
     query.push_bind(signed(after));
     query.push(" ORDER BY e.position LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     packed::entries(connection, query, "read").await
