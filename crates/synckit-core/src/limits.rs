@@ -4,6 +4,9 @@
 pub const MAX_NAME_BYTES: usize = 255;
 /// Largest event data accepted unless a store was told otherwise, in bytes.
 pub const MAX_DATA_BYTES: usize = 1024 * 1024;
+/// Largest data of the kit's own events, such as a decision that lists very many exceptions, in bytes. What a store was
+/// told about the data of others does not touch it.
+pub const MAX_KIT_DATA_BYTES: usize = 4 * 1024 * 1024;
 /// Largest metadata, in bytes of its canonical JSON text.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 /// Names that begin with this belong to the kit.

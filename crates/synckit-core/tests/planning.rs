@@ -238,7 +238,7 @@ fn an_owner_that_was_copied_can_still_withdraw_what_it_wrote() {
         held: None,
     };
     let checkpoint = Checkpoint::start(peer, "mem:", synckit_core::Hash::ZERO);
-    let acknowledged = Acknowledged { checkpoint, refused: vec![row], released: Vec::new() };
+    let acknowledged = Acknowledged { checkpoint, refused: vec![row], released: Vec::new(), forget: None };
     replica.write(Write::Acknowledge(acknowledged), &around(20)).unwrap();
     let unheld = stamped("other", "y", "1", 1, 9, 30, &[]);
     replica.write(from_peer(vec![unheld]), &around(40)).unwrap();

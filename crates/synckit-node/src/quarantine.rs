@@ -2,10 +2,12 @@
 
 use synckit_core::{
     Error, ErrorKind, EventId, Result,
-    store::{Apply, Outcome, QuarantineSide, Quarantined, ReadRequest, Refusal, Write},
+    store::{
+        Apply, LogEntry, Outcome, QuarantineSide, Quarantined, ReadRequest, Refusal, RefusalCode, Write,
+    },
 };
 
-use crate::node::SyncNode;
+use crate::node::{Inner, SyncNode};
 
 impl SyncNode {
     /// What is in quarantine, in both directions.
@@ -32,49 +34,39 @@ impl SyncNode {
         }
         let (held, refused): (Vec<_>, Vec<_>) =
             rows.into_iter().partition(|q| q.side == QuarantineSide::Held);
+        let waits = !refused.is_empty() && (self.0.transport.is_none() || self.0.config.pull_only);
         if !refused.is_empty() {
-            self.offer_again(refused).await?;
+            self.0.store.write(Write::Reoffer(refused)).await?;
+            if !waits {
+                self.sync().await?;
+            }
         }
         if !held.is_empty() {
-            let apply = Apply { hold: true, retried: held, ..Apply::default() };
+            let retried = self.0.with_content(held).await?;
+            let apply = Apply { hold: true, retried, ..Apply::default() };
             self.0.store.write(Write::Apply(apply)).await?;
         }
-        let left = self.0.store.quarantine().await?;
-        Ok(left.into_iter().find(|q| q.id == *id).map(|q| q.refusal))
-    }
-
-    /// Turns refusals for good into ones that may pass, so that the next push offers the events again.
-    async fn offer_again(&self, rows: Vec<Quarantined>) -> Result<()> {
-        for row in rows {
-            let Some(mut checkpoint) =
-                self.0.store.checkpoints().await?.into_iter().find(|c| c.log == row.peer)
-            else {
-                continue;
-            };
-            checkpoint.push = checkpoint.push.min(row.position.saturating_sub(1));
-            self.0.store.write(Write::Release(vec![row])).await?;
-            let apply = Apply { checkpoint: Some(checkpoint), ..Apply::default() };
-            self.0.store.write(Write::Apply(apply)).await?;
-        }
-        if self.0.transport.is_some() && !self.0.config.pull_only {
-            self.sync().await?;
-        }
-        Ok(())
+        let mut left = self.0.store.quarantine().await?.into_iter();
+        let still = left.find(|q| q.id == *id && !(waits && q.side == QuarantineSide::Refused));
+        Ok(still.map(|q| q.refusal))
     }
 
     /// Issues an event again under a new id: one of this node's own whose id names another event. The refusals of the old id
     /// are forgotten.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if no event of this node with that id is in quarantine; [`ErrorKind::Invalid`] if the new id
+    /// [`ErrorKind::NotFound`] if no event of this node was refused because of that id; [`ErrorKind::Invalid`] if the new id
     /// is taken or no good; any error of the store.
     pub async fn reissue(&self, id: &EventId, new_id: &EventId) -> Result<()> {
         self.check_open("issue again")?;
         let identity = self.0.store.identity();
         let mut rows = self.0.store.quarantine().await?;
-        rows.retain(|q| q.id == *id && q.position > 0 && q.origin.is_some_and(|o| identity.is_or_was(o)));
+        rows.retain(|q| {
+            let own = q.origin.is_some_and(|o| identity.is_or_was(o));
+            q.id == *id && q.position > 0 && own && q.refusal.code == RefusalCode::ContentMismatch
+        });
         let Some(position) = rows.first().map(|q| q.position) else {
-            let what = format!("no event of this node with the id {id} is in quarantine");
+            let what = format!("no event of this node with the id {id} was refused because the id is taken");
             return Err(Error::new(ErrorKind::NotFound, "issue again", what));
         };
         let page = self.0.store.read(ReadRequest::after(position - 1).limit(1)).await?;
@@ -83,11 +75,11 @@ impl SyncNode {
         };
         let mut event = entry.event;
         event.id = new_id.clone();
-        let written = self.0.store.write(Write::Append(vec![event])).await?;
-        if let Some(refusal) = written.outcomes.first().and_then(Outcome::refusal) {
-            return Err(Error::invalid("issue again", refusal.detail.clone()));
+        let written = self.0.store.write(Write::Reissue(event, rows)).await?;
+        match written.outcomes.first().and_then(Outcome::refusal) {
+            Some(refusal) => Err(Error::invalid("issue again", refusal.detail.clone())),
+            None => Ok(()),
         }
-        self.0.store.write(Write::Release(rows)).await.map(drop)
     }
 
     /// Gives up an own event that a peer refused, for good and on every replica.
@@ -104,5 +96,16 @@ impl SyncNode {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Inner {
+    /// The rows with the events themselves: those of events that lost their id are in our own log.
+    pub(crate) async fn with_content(&self, mut rows: Vec<Quarantined>) -> Result<Vec<Quarantined>> {
+        for row in rows.iter_mut().filter(|q| q.held.is_none() && q.position > 0) {
+            let page = self.store.read(ReadRequest::after(row.position - 1).limit(1)).await?;
+            row.held = page.entries.into_iter().next().map(LogEntry::into_offered);
+        }
+        Ok(rows)
     }
 }

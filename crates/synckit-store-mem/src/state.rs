@@ -179,7 +179,11 @@ impl State {
         for decision in changes.decisions {
             self.decisions.insert(decision.vertex.clone(), decision);
         }
-        self.reviews.extend(changes.reviews);
+        for review in changes.reviews {
+            if !self.reviews.iter().any(|held| held.event == review.event) {
+                self.reviews.push(review);
+            }
+        }
         for (aggregate, event_type, id, stamp) in changes.withdrawn {
             self.withdrawn.insert((id, stamp.origin, stamp.counter), (aggregate, event_type, stamp));
         }

@@ -178,10 +178,11 @@ impl Planner<'_> {
         let held =
             self.known.entries.get(&event.id).filter(|h| !self.known.is_withdrawn(&event.id, &h.stamp));
         if let Some(held) = held {
-            let fills = held.stub
-                && offered.stub.is_none()
-                && held.content == content
-                && !held.stamp.is_before(stamp);
+            if held.stub && offered.stub.is_none() && held.content == content && held.stamp.is_before(stamp) {
+                return self.fill(offered, stamp, source);
+            }
+            let fills =
+                held.stub && offered.stub.is_none() && held.content == content && held.stamp == *stamp;
             let smaller = stamp.is_before(&held.stamp) && (held.stub || offered.stub.is_none());
             if held.content != content && (!smaller || event.event_type.is_reserved()) {
                 return refused(
@@ -208,6 +209,21 @@ impl Planner<'_> {
         self.observe(stamp.timestamp);
         let position =
             self.log(event.clone(), stamp.clone(), content, source.peer, offered.stub.is_some(), meaning);
+        Outcome::Accepted { position }
+    }
+
+    /// The data of an event that is held as a stub under a smaller stamp: that stamp stays, and the larger is on record.
+    fn fill(&mut self, offered: &Offered, larger: &Stamp, source: Source) -> Outcome {
+        let Some(held) = self.known.entries.get(&offered.event.id).cloned() else {
+            return Outcome::Duplicate;
+        };
+        self.changes.known_stamps.push(KnownStamp {
+            origin: larger.origin,
+            counter: larger.counter,
+            id: offered.event.id.clone(),
+        });
+        let event = offered.event.clone();
+        let position = self.log(event, held.stamp, held.content, source.peer, false, Meaning::Domain);
         Outcome::Accepted { position }
     }
 
@@ -303,6 +319,7 @@ impl Planner<'_> {
         }
         self.changes.released.extend(acknowledged.released);
         self.changes.checkpoint = Some(acknowledged.checkpoint);
+        self.changes.forget = acknowledged.forget;
     }
 }
 

@@ -86,7 +86,8 @@ pub(super) fn lookup(write: &Write, node: &NodeState) -> Lookup {
         Write::Acknowledge(acknowledged) => {
             lookup.ids.extend(acknowledged.refused.iter().map(|q| q.id.clone()));
         }
-        Write::Release(_) => {}
+        Write::Reissue(event, _) => lookup.event(event),
+        Write::Release(_) | Write::Reoffer(_) => {}
     }
     lookup
 }
@@ -172,12 +173,12 @@ fn needs_graph(offered: &Offered, known: &Known) -> bool {
     if offered.event.event_type.is_reserved() {
         return true;
     }
-    let (Some(stamp), Some(held)) = (&offered.stamp, known.entries.get(&offered.event.id)) else {
-        return false;
-    };
     if known.withdrawn.contains_key(&offered.event.id) {
         return true;
     }
+    let (Some(stamp), Some(held)) = (&offered.stamp, known.entries.get(&offered.event.id)) else {
+        return false;
+    };
     if !stamp.is_before(&held.stamp) && !held.stub {
         return false;
     }

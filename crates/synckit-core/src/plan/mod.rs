@@ -261,6 +261,8 @@ impl Write {
             Self::Withdraw(ids) => planner.withdraw(ids)?,
             Self::Restamp(events) => planner.restamp(events),
             Self::Release(rows) => planner.changes.released.extend(rows),
+            Self::Reoffer(rows) => planner.reoffer(rows),
+            Self::Reissue(event, rows) => planner.reissue(event, rows),
         }
         planner.finish()
     }

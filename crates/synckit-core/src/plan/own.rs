@@ -11,8 +11,9 @@ use crate::{
     graph::parents_for_append,
     hash::{Hash, content_hash},
     ids::{EventId, VertexId},
+    limits::MAX_KIT_DATA_BYTES,
     stamp::Stamp,
-    store::{Outcome, QuarantineSide, Refusal, RefusalCode},
+    store::{Outcome, QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
 
 impl Planner<'_> {
@@ -83,14 +84,10 @@ impl Planner<'_> {
 
     pub(super) fn too_large(&self, event: &Event) -> Option<Refusal> {
         let bytes = event.data.bytes().len();
-        (bytes > self.around.max_data).then(|| {
-            Refusal::new(
-                RefusalCode::TooLarge,
-                format!(
-                    "{}: the data has {bytes} bytes; at most {} are taken",
-                    event.id, self.around.max_data
-                ),
-            )
+        let limit = if event.event_type.is_reserved() { MAX_KIT_DATA_BYTES } else { self.around.max_data };
+        (bytes > limit).then(|| {
+            let detail = format!("{}: the data has {bytes} bytes; at most {limit} are taken", event.id);
+            Refusal::new(RefusalCode::TooLarge, detail)
         })
     }
 
@@ -155,6 +152,9 @@ impl Planner<'_> {
         meaning: Meaning,
         parents: Vec<VertexId>,
     ) -> Outcome {
+        if let Some(refusal) = self.too_large(&event) {
+            return Outcome::Refused(refusal);
+        }
         let content = content_hash(&event);
         self.log_own(event, parents, content, meaning)
     }
@@ -190,6 +190,21 @@ impl Planner<'_> {
         let stamp =
             Stamp { origin: self.known.node.node, counter: self.known.node.counter, timestamp, parents };
         Outcome::Accepted { position: self.log(event, stamp, content, None, false, meaning) }
+    }
+
+    pub(super) fn reoffer(&mut self, rows: Vec<Quarantined>) {
+        for mut row in rows.into_iter().filter(|q| q.side == QuarantineSide::Refused) {
+            row.refusal = Refusal::new(RefusalCode::Other, format!("{}: to be offered again", row.id));
+            self.changes.quarantined.push(row);
+        }
+    }
+
+    pub(super) fn reissue(&mut self, event: Event, rows: Vec<Quarantined>) {
+        let outcome = self.append_one(event);
+        if outcome.refusal().is_none() {
+            self.changes.released.extend(rows);
+        }
+        self.written.outcomes.push(outcome);
     }
 
     pub(super) fn is_own(&self, origin: crate::NodeId) -> bool {

@@ -202,6 +202,9 @@ impl<'a> Planner<'a> {
                 };
                 match replaced {
                     Some(old) => self.replace_vertex(&old, &aggregate, vertex),
+                    None if self.known.withdrawn.contains_key(&event.id) => {
+                        self.replace_withdrawn(&aggregate, vertex);
+                    }
                     None => self.add_domain(&aggregate, vertex),
                 }
             }
@@ -296,6 +299,15 @@ impl<'a> Planner<'a> {
                 head.newest = Some(vertex.key.clone());
             }
         }
+    }
+
+    /// An event takes the place of a withdrawn one that had its id and was never held.
+    fn replace_withdrawn(&mut self, aggregate: &AggregateId, vertex: Vertex) {
+        let history = self.history(aggregate);
+        history.retain(|v| v.id != vertex.id);
+        history.push(vertex);
+        self.touch(aggregate);
+        self.recompute.insert(aggregate.clone());
     }
 
     fn add_decision(&mut self, event: &Event, stamp: &Stamp, decision: Arc<Decision>) {

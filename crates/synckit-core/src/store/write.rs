@@ -30,8 +30,12 @@ pub enum Write {
     Withdraw(Vec<EventId>),
     /// Own events, refused because their stamps are in the future, to offer again under smaller stamps.
     Restamp(Vec<Event>),
-    /// Refusals to forget, because the event was issued again or is to be offered again.
+    /// Refusals to forget.
     Release(Vec<Quarantined>),
+    /// Refusals by peers after which the events are to be offered again all the same.
+    Reoffer(Vec<Quarantined>),
+    /// An event to issue again under a new id, with the refusals of the old one, which are forgotten if it is taken.
+    Reissue(Event, Vec<Quarantined>),
 }
 
 /// An entry as one node offers it to another.
@@ -131,6 +135,8 @@ pub struct Acknowledged {
     pub refused: Vec<Quarantined>,
     /// Entries that the peer has taken after all.
     pub released: Vec<Quarantined>,
+    /// A log whose checkpoint is void: another log answers at its address now.
+    pub forget: Option<LogId>,
 }
 
 /// A decision that is ready to be written.

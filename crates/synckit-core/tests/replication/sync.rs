@@ -146,7 +146,7 @@ impl World {
         }
         checkpoint.push = push.unwrap_or(checkpoint.push);
         checkpoint.saw(written.head);
-        let acknowledged = Acknowledged { checkpoint: checkpoint.clone(), refused, released };
+        let acknowledged = Acknowledged { checkpoint: checkpoint.clone(), refused, released, forget: None };
         self.write(n, Write::Acknowledge(acknowledged));
         (moved, true)
     }

@@ -8,8 +8,8 @@ mod start;
 use std::sync::Arc;
 
 use synckit_core::{
-    CursorMode, Error, ErrorKind, Hash, Result, Transport, VectorCursor,
-    store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, Write, Written},
+    CursorMode, Error, ErrorKind, Hash, Mark, Result, Transport, VectorCursor,
+    store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, RefusalCode, Write, Written},
     transport::PeerState,
 };
 
@@ -44,6 +44,17 @@ struct Session {
     forget: Option<synckit_core::LogId>,
     /// All that this node held when the sync began; only in vector mode.
     ours: Option<VectorCursor>,
+    /// The greatest position that the peer has shown since it was greeted. It enters the checkpoint once the peer is seen
+    /// to be what it was still: a hub that was restored meanwhile must not replace what it is recognised by.
+    shown: Mark,
+}
+
+impl Session {
+    fn saw(&mut self, mark: Mark) {
+        if mark.position > self.shown.position {
+            self.shown = mark;
+        }
+    }
 }
 
 impl<'a> Run<'a> {
@@ -73,19 +84,46 @@ impl<'a> Run<'a> {
     async fn exchange(&mut self, transport: Arc<dyn Transport>) -> Result<()> {
         let mut session = self.greet(transport).await?;
         self.retry_held(&session).await?;
+        let mut pulled = Ok(());
         if self.direction != Direction::Push {
-            self.pull(&mut session).await?;
+            pulled = self.pull(&mut session).await;
+            // A page that cannot be taken keeps nothing from going out; a peer that cannot be reached does.
+            if pulled.as_ref().is_err_and(|e| e.is_retryable() || e.kind() == ErrorKind::LogChanged) {
+                return pulled;
+            }
             self.resolve().await?;
         }
         if self.direction != Direction::Pull {
             self.push(&mut session).await?;
         }
+        self.verify_shown(&mut session).await?;
+        pulled?;
         session.checkpoint.synced_at = self.node.environment.clock.now();
         let config = &self.node.config;
         if self.direction == Direction::Both || config.push_only || config.pull_only {
             session.checkpoint.filter = config.filter.fingerprint();
         }
         self.record(&mut session).await
+    }
+
+    /// Has the peer verify what it has shown, together with what it is known by.
+    async fn verify_shown(&mut self, session: &mut Session) -> Result<()> {
+        let checkpoint = &session.checkpoint;
+        if session.shown.position <= checkpoint.seen.position {
+            return Ok(());
+        }
+        let mut greeting = start::greeting(Some(checkpoint), false);
+        greeting.marks.push(session.shown);
+        let peer = self.request(|| session.transport.greet(greeting.clone())).await?;
+        if !peer.verified {
+            return Err(Error::new(
+                ErrorKind::LogChanged,
+                "sync",
+                "the peer's log was replaced during the sync",
+            ));
+        }
+        session.checkpoint.saw(session.shown);
+        Ok(())
     }
 
     async fn greet(&mut self, transport: Arc<dyn Transport>) -> Result<Session> {
@@ -108,23 +146,36 @@ impl<'a> Run<'a> {
         let Start { mut checkpoint, forget, over, backfill } =
             plan_start(&known, &peer, &address, filter, head.position);
         self.report.started_over |= over;
-        let by_vector = vector && !backfill;
+        let waits = |q: &Quarantined| q.peer == peer.log && q.refusal.code == RefusalCode::WaitingForParent;
+        // Two copies of one node may have used a counter twice, which cursors over counters cannot tell while they cover
+        // different ones. What waits for a parent since the last sync shows it: then everything is exchanged.
+        let stuck = vector && store.quarantine().await?.iter().any(waits);
+        let by_vector = vector && !backfill && !stuck;
+        if stuck {
+            peer.vector = None;
+            (checkpoint.pull, checkpoint.push) = (Mark::START, 0);
+        }
         let ours = if by_vector { Some(store.vector().await?) } else { None };
         if vector && backfill {
             // Until it is complete, a sync that is cut off starts the backfill again.
             peer.vector = None;
             checkpoint.filter = Hash::ZERO;
         }
-        Ok(Session { transport, peer, checkpoint, forget, ours })
+        let shown = checkpoint.seen;
+        Ok(Session { transport, peer, checkpoint, forget, ours, shown })
     }
 
-    /// Tries again what is held because it waited for something.
+    /// Tries again what is held: what it waited for may have come, or the event that had its id may have been withdrawn.
     async fn retry_held(&mut self, session: &Session) -> Result<()> {
-        let held = self.node.store.quarantine().await?;
-        if !held.iter().any(|q| q.side == QuarantineSide::Held && q.refusal.code.may_pass()) {
+        let mut held = self.node.store.quarantine().await?;
+        held.retain(|q| q.side == QuarantineSide::Held);
+        if held.is_empty() {
             return Ok(());
         }
-        let apply = Apply { peer: Some(session.peer.log), hold: true, retry_held: true, ..Apply::default() };
+        held.retain(|q| q.held.is_none());
+        let retried = self.node.with_content(held).await?;
+        let peer = Some(session.peer.log);
+        let apply = Apply { peer, hold: true, retry_held: true, retried, ..Apply::default() };
         let written = self.node.store.write(Write::Apply(apply)).await?;
         self.note(&written, &[]);
         Ok(())

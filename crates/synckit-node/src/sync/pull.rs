@@ -2,6 +2,7 @@
 
 use synckit_core::{
     Error, ErrorKind, EventId, Result,
+    decision::WITHDRAWAL,
     store::{Apply, Write},
     transport::{PullPage, PullRequest},
 };
@@ -18,12 +19,14 @@ impl Run<'_> {
             let ids: Vec<EventId> = page.entries.iter().map(|e| e.event.id.clone()).collect();
             let (has_more, next) = (page.has_more, page.next);
             session.checkpoint.pull = next;
-            session.checkpoint.saw(page.head);
-            session.checkpoint.saw(next);
+            session.saw(page.head);
+            session.saw(next);
+            let withdraws = page.entries.iter().any(|e| e.event.event_type.as_str() == WITHDRAWAL);
             let apply = Apply {
                 peer: Some(session.peer.log),
                 entries: std::mem::take(&mut page.entries),
                 hold: true,
+                retry_held: withdraws,
                 checkpoint: Some(session.checkpoint.clone()),
                 forget: session.forget.take(),
                 ..Apply::default()

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use synckit_core::{
-    Error, ErrorKind, Event, EventId, Result,
+    Error, ErrorKind, Event, EventId, Mark, Result, chain_hash,
     store::{
         Acknowledged, LogEntry, LogPage, Outcome, QuarantineSide, Quarantined, ReadRequest, RefusalCode,
         Write,
@@ -16,7 +16,8 @@ use super::{Run, Session, refused_by};
 impl Run<'_> {
     pub(super) async fn push(&mut self, session: &mut Session) -> Result<()> {
         loop {
-            let mut skewed = self.push_to_end(session).await?;
+            let before = refused_by(self.node.store.quarantine().await?, session.peer.log);
+            let mut skewed = self.push_to_end(session, &before).await?;
             skewed.extend(self.push_refused_again(session).await?);
             if skewed.is_empty() || !self.restamp(&skewed).await? {
                 break;
@@ -31,7 +32,7 @@ impl Run<'_> {
 
     /// Pushes from the push cursor to the end of the log; while the peer takes one page, the next is read. Returns what the
     /// peer refused because of its stamp.
-    async fn push_to_end(&mut self, session: &mut Session) -> Result<Vec<EventId>> {
+    async fn push_to_end(&mut self, session: &mut Session, before: &[Quarantined]) -> Result<Vec<EventId>> {
         let mut skewed = Vec::new();
         let mut page = self.read_own(session, session.checkpoint.push).await?;
         loop {
@@ -56,7 +57,9 @@ impl Run<'_> {
             let following = async { if has_more { Some(self.read_own(session, next).await) } else { None } };
             let (reply, following) = tokio::join!(self.offer(session, &entries), following);
             session.checkpoint.push = next;
-            skewed.extend(self.acknowledge(session, entries, reply?, Vec::new()).await?);
+            let again = before.iter().filter(|q| entries.iter().any(|e| e.position == q.position));
+            let again: Vec<Quarantined> = again.cloned().collect();
+            skewed.extend(self.acknowledge(session, entries, reply?, again).await?);
             match following {
                 Some(read) => page = read?,
                 None => return Ok(skewed),
@@ -99,14 +102,14 @@ impl Run<'_> {
         again: Vec<Quarantined>,
     ) -> Result<Vec<EventId>> {
         let mut rows: HashMap<u64, Quarantined> = again.into_iter().map(|q| (q.position, q)).collect();
-        let (mut refused, mut released, mut skewed, mut positions) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut refused, mut released, mut skewed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut accepted: Vec<(u64, &LogEntry)> = Vec::new();
         for (entry, (id, outcome)) in entries.iter().zip(reply.acks) {
             let before = rows.remove(&entry.position);
             match outcome {
                 Outcome::Accepted { position } => {
                     self.report.pushed += 1;
-                    positions.push(position);
+                    accepted.push((position, entry));
                     released.extend(before);
                 }
                 Outcome::Refused(refusal) => {
@@ -131,16 +134,13 @@ impl Run<'_> {
                 }
             }
         }
-        if follows(session.checkpoint.pull.position, &positions, reply.head.position) {
+        if follows(session.checkpoint.pull, &accepted, reply.head) {
             session.checkpoint.pull = reply.head;
         }
-        session.checkpoint.saw(reply.head);
-        if let Some(forget) = session.forget.take() {
-            session.forget = Some(forget);
-            self.record(session).await?;
-        }
-        let checkpoint = session.checkpoint.clone();
-        self.node.store.write(Write::Acknowledge(Acknowledged { checkpoint, refused, released })).await?;
+        session.saw(reply.head);
+        let (checkpoint, forget) = (session.checkpoint.clone(), session.forget.take());
+        let acknowledged = Acknowledged { checkpoint, refused, released, forget };
+        self.node.store.write(Write::Acknowledge(acknowledged)).await?;
         Ok(skewed)
     }
 
@@ -153,8 +153,10 @@ impl Run<'_> {
         for rows in rows.chunks(self.node.config.batch_size) {
             let ids: Vec<EventId> = rows.iter().map(|q| q.id.clone()).collect();
             let mut entries = self.node.store.load(&ids).await?;
-            entries.sort_by_key(|e| e.position);
             entries.retain(|e| rows.iter().any(|q| q.position == e.position));
+            let filter = ReadRequest::default().filter(self.node.config.filter.clone());
+            let mut entries: Vec<LogEntry> = entries.into_iter().filter_map(|e| filter.shape(e)).collect();
+            entries.sort_by_key(|e| e.position);
             let outdated = rows.iter().filter(|q| !entries.iter().any(|e| e.position == q.position)).cloned();
             self.node.store.write(Write::Release(outdated.collect())).await?;
             if entries.is_empty() {
@@ -179,23 +181,15 @@ impl Run<'_> {
 }
 
 /// Whether the accepted entries are all that the peer's log has after our pull cursor: then there is nothing in between to
-/// be pulled, and no need to have our own entries sent back.
-fn follows(pulled: u64, accepted: &[u64], head: u64) -> bool {
-    !accepted.is_empty()
-        && accepted.iter().zip(pulled + 1..).all(|(position, expected)| *position == expected)
-        && head == pulled + accepted.len() as u64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::follows;
-
-    #[test]
-    fn the_pull_cursor_skips_what_we_pushed_ourselves() {
-        assert!(follows(4, &[5, 6, 7], 7));
-        assert!(!follows(4, &[6, 7], 7), "somebody else wrote position 5");
-        assert!(!follows(4, &[5, 7], 7));
-        assert!(!follows(4, &[5, 6], 7));
-        assert!(!follows(4, &[], 4));
+/// be pulled, and no need to have our own entries sent back. The chain tells; a log that was restored has another one.
+fn follows(pulled: Mark, accepted: &[(u64, &LogEntry)], head: Mark) -> bool {
+    let mut reached = pulled;
+    for (position, entry) in accepted {
+        if *position != reached.position + 1 {
+            return false;
+        }
+        let hash = chain_hash(&reached.hash, &entry.event.id, &entry.stamp, &entry.content);
+        reached = Mark { position: *position, hash };
     }
+    reached != pulled && reached == head
 }

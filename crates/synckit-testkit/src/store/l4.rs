@@ -85,8 +85,7 @@ pub(super) async fn l4_a_dropped_acknowledgement_is_all_or_nothing(stores: &Stor
         Write::Acknowledge(Acknowledged {
             checkpoint: checkpoint(2),
             refused: vec![refused("a2", node, 2, 2, RefusalCode::Quota)],
-            released: Vec::new(),
-        })
+            released: Vec::new(), forget: None })
     };
     let traces = async |store: &Subject, trace| match trace {
         0 => store.checkpoints().await.unwrap().len() == 1,

@@ -71,7 +71,7 @@ pub(super) async fn l6_a_checkpoint_comes_back_as_it_was(stores: &Stores<'_>) {
     assert_eq!(store.checkpoints().await.unwrap(), [first]);
     let second = unusual(PEER, 2);
     let acknowledged =
-        Acknowledged { checkpoint: second.clone(), refused: Vec::new(), released: Vec::new() };
+        Acknowledged { checkpoint: second.clone(), refused: Vec::new(), released: Vec::new(), forget: None };
     store.write(Write::Acknowledge(acknowledged)).await.unwrap();
     assert_eq!(store.checkpoints().await.unwrap(), std::slice::from_ref(&second));
     let lower = Checkpoint::start(PEER, "", Hash::ZERO);
@@ -104,7 +104,7 @@ pub(super) async fn l6_a_peer_is_forgotten(stores: &Stores<'_>) {
     for row in [refusal, elsewhere.clone()] {
         let mut checkpoint = checkpoint(1);
         checkpoint.log = row.peer;
-        let acknowledged = Acknowledged { checkpoint, refused: vec![row], released: Vec::new() };
+        let acknowledged = Acknowledged { checkpoint, refused: vec![row], released: Vec::new(), forget: None };
         store.write(Write::Acknowledge(acknowledged)).await.unwrap();
     }
     store.pull(vec![stamped("waits", "y", 2, 1, 1, &["unknown"])]).await;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 async fn acknowledge(store: &Subject, refused: Vec<Quarantined>, released: Vec<Quarantined>) {
-    let acknowledged = Acknowledged { checkpoint: checkpoint(9), refused, released };
+    let acknowledged = Acknowledged { checkpoint: checkpoint(9), refused, released, forget: None };
     store.write(Write::Acknowledge(acknowledged)).await.unwrap();
     assert_eq!(store.checkpoints().await.unwrap(), [checkpoint(9)]);
 }

@@ -110,7 +110,7 @@ pub(super) async fn life_a_store_keeps_everything(stores: &Stores<'_>) {
     store.apply(Apply { checkpoint: Some(checkpoint(1)), ..pulled(page) }).await;
     store.pull(vec![stamped("e", "z", 5, 1, 50, &[])]).await;
     let row = refused("own3", store.identity().node, 3, 3, RefusalCode::Quota);
-    let acknowledged = Acknowledged { checkpoint: checkpoint(3), refused: vec![row], released: Vec::new() };
+    let acknowledged = Acknowledged { checkpoint: checkpoint(3), refused: vec![row], released: Vec::new(), forget: None };
     store.write(Write::Acknowledge(acknowledged)).await.unwrap();
     let identity = store.identity();
     let before = (store.head().await.unwrap(), store.all().await, store.vector().await.unwrap());

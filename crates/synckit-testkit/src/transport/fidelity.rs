@@ -59,7 +59,7 @@ pub(super) async fn bytes_of_decisions_survive(ends: &Ends<'_>) {
     store.decide(adopt(&open, "y-b", true)).await.unwrap();
     store.append(events("own", "z", 2)).await;
     let row = refused("own2", store.identity().node, store.entry("own2").await.unwrap().stamp.counter, 0, RefusalCode::Quota);
-    let acknowledged = Acknowledged { checkpoint: checkpoint(1), refused: vec![row], released: Vec::new() };
+    let acknowledged = Acknowledged { checkpoint: checkpoint(1), refused: vec![row], released: Vec::new(), forget: None };
     store.write(Write::Acknowledge(acknowledged)).await.unwrap();
     assert_eq!(store.write(Write::Withdraw(ids(&["own2"]))).await.unwrap().accepted(), 1);
     relay(ends, &store).await;
