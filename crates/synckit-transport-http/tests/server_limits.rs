@@ -209,3 +209,30 @@ async fn requests_that_outlast_the_grace_are_cut_off() {
     server.stop().await;
     assert!(go.is_closed(), "the handler is gone");
 }
+
+#[tokio::test]
+async fn an_event_that_is_too_large_for_the_hub_holds_up_nothing_else() {
+    let server = server(|options| options.max_request_bytes(4_096).max_decompressed_bytes(4_096)).await;
+    let client = HttpTransport::builder(&server.url()).compression(false).build().unwrap();
+    let author = MemStore::new();
+    let mut events: Vec<_> = (0..20).map(|n| event(&format!("e{n}"), "1")).collect();
+    events[7] =
+        synckit_core::Event::new("t", "large", &"x".repeat(10_000)).unwrap().with_id("large").unwrap();
+    author.write(synckit_core::store::Write::Append(events)).await.unwrap();
+    let page = author.read(synckit_core::store::ReadRequest::default()).await.unwrap();
+    let peer = client.greet(Greeting::default()).await.unwrap();
+    let push = |entries: Vec<synckit_core::store::LogEntry>| synckit_core::transport::PushRequest {
+        log: Some(peer.log),
+        node: author.identity().node,
+        from: Some(author.identity().log),
+        entries: entries.into_iter().map(synckit_core::store::LogEntry::into_offered).collect(),
+    };
+    let reply = client.push(push(page.entries.clone())).await.unwrap();
+    let refused: Vec<_> =
+        reply.acks.iter().filter_map(|(id, o)| Some((id.as_str(), o.refusal()?.code))).collect();
+    assert_eq!(refused, [("large", synckit_core::store::RefusalCode::TooLarge)]);
+    assert_eq!((reply.acks.len(), reply.head.position), (20, 19));
+    let alone = client.push(push(vec![page.entries[7].clone()])).await.unwrap();
+    assert_eq!((alone.acks.len(), alone.head), (1, synckit_core::Mark::START));
+    server.stop().await;
+}

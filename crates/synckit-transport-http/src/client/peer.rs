@@ -1,9 +1,9 @@
 //! Talking to a hub of this kit.
 
 use synckit_core::{
-    Error, ErrorKind, EventId, Result,
+    Error, ErrorKind, EventId, Mark, Result,
     limits::MAX_PAGE_EVENTS,
-    store::{Offered, Outcome},
+    store::{Offered, Outcome, Refusal, RefusalCode},
     transport::{PullPage, PullRequest, PushReply, PushRequest},
 };
 use synckit_wire::{Element, PushAnswer, read_page, read_push_reply, write_pull, write_push};
@@ -44,19 +44,41 @@ fn stamped(element: Element) -> Result<Offered> {
     }
 }
 
-pub(super) async fn push(exchange: &Exchange, max_bytes: usize, request: PushRequest) -> Result<PushReply> {
+///
+/// A request that is too large for the peer is made smaller; an event that is too large by itself is refused, and the rest
+/// goes on.
+pub(super) async fn push(
+    exchange: &Exchange,
+    mut max_bytes: usize,
+    request: PushRequest,
+) -> Result<PushReply> {
     let mut acks = Vec::with_capacity(request.entries.len());
+    // A peer that has taken nothing has shown nothing.
+    let mut shown = request.log.map(|log| (log, Mark::START));
     loop {
+        if let (Some((log, head)), true) = (shown, acks.len() == request.entries.len()) {
+            return Ok(PushReply { log, acks, head });
+        }
         let (body, sent) = write_push(&request, acks.len(), max_bytes)?;
-        let answer = exchange.post("push", "push", body).await?;
+        let size = body.len();
+        let answer = match exchange.post("push", "push", body).await {
+            Err(e) if e.kind() == ErrorKind::TooLarge && sent > 1 => {
+                max_bytes = size / 2;
+                continue;
+            }
+            Err(e) if e.kind() == ErrorKind::TooLarge && shown.is_some() && sent == 1 => {
+                let id = request.entries[acks.len()].event.id.clone();
+                acks.push((id, Outcome::Refused(Refusal::new(RefusalCode::TooLarge, e.message()))));
+                continue;
+            }
+            answer => answer?,
+        };
         let PushAnswer::Kit { log, head, results } = read_push_reply(&answer)? else {
             return Err(protocol("push", "the peer does not say what became of the events"));
         };
         let batch = &request.entries[acks.len()..acks.len() + sent];
         acks.extend(matched(batch, results)?);
-        if acks.len() == request.entries.len() {
-            return Ok(PushReply { log, acks, head });
-        }
+        shown = Some((log, head));
     }
 }
 
