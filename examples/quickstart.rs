@@ -28,7 +28,9 @@ async fn main() -> Outcome<()> {
     let backends = Backends::new();
     let url = |name: &str| format!("sqlite:{}", folder.path().join(format!("{name}.db")).display());
 
-    println!("A hub and three replicas, each on a SQLite file of its own:\n");
+    println!(
+        "A hub and three replicas, each on a SQLite file of its own. The airports record without a network."
+    );
     let hub = backends.create_store(&url("hub"), &CreateOptions::labelled("hub")).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}/sync", listener.local_addr()?);
@@ -125,7 +127,7 @@ async fn table(airports: &[Airport], hub: &Arc<dyn EventStore>) -> Outcome<()> {
             return Err(format!("{} differs from the hub", airport.name).into());
         }
     }
-    println!("\nAll four hold the same events, in the same order, and count the same ones.");
+    println!("\nAll four hold the same events with the same stamps, and count the same ones.");
     Ok(())
 }
 
@@ -137,7 +139,9 @@ async fn disputed(node: &SyncNode) -> Outcome<Option<AggregateId>> {
 }
 
 async fn history(node: &SyncNode, aircraft: &AggregateId) -> Outcome<()> {
-    println!("\nThe aircraft {aircraft}, as every replica tells it now:\n");
+    println!(
+        "\nThe aircraft {aircraft}, as every replica tells it now. The last write wins, by when it was recorded:\n"
+    );
     node.history(Some(aircraft), 0, |item| {
         let event = &item.entry.event;
         let fate = match &item.superseded {

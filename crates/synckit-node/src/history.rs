@@ -38,6 +38,11 @@ pub enum Superseded {
     Provisionally,
     /// Its owner withdrew it.
     Withdrawn,
+    /// The entry at this position counts for its id: it has a smaller stamp, or holds the data.
+    Replaced {
+        /// The position; 0 if it is not known.
+        by: u64,
+    },
 }
 
 /// What does not count, and what counts without being in the log itself.
@@ -112,6 +117,29 @@ impl SyncNode {
         &self,
         aggregate: Option<&AggregateId>,
         after: u64,
+        visit: impl FnMut(HistoryEntry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.walk(aggregate, after, true, visit).await
+    }
+
+    /// Visits the whole log after `after` in its order, a page at a time: every entry that was ever made.
+    ///
+    /// # Errors
+    /// Any error of the store; the first error of `visit`.
+    pub async fn log<E: From<synckit_core::Error>>(
+        &self,
+        aggregate: Option<&AggregateId>,
+        after: u64,
+        visit: impl FnMut(HistoryEntry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.walk(aggregate, after, false, visit).await
+    }
+
+    async fn walk<E: From<synckit_core::Error>>(
+        &self,
+        aggregate: Option<&AggregateId>,
+        after: u64,
+        only_counting: bool,
         mut visit: impl FnMut(HistoryEntry) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut disputes = self.disputes(aggregate).await?;
@@ -119,10 +147,16 @@ impl SyncNode {
         filter.aggregates.extend(aggregate.cloned());
         let mut position = after;
         loop {
-            let request = ReadRequest::after(position).limit(PAGE).filter(filter.clone()).only_counting();
+            let mut request = ReadRequest::after(position).limit(PAGE).filter(filter.clone());
+            request.only_counting = only_counting;
             let page = self.0.store.read(request).await?;
+            let replaced = self.replacements(&page.entries).await?;
             for entry in page.entries {
-                let superseded = disputes.superseded.get(&entry.event.id).cloned();
+                let superseded = if entry.superseded {
+                    Some(Superseded::Replaced { by: replaced.get(&entry.event.id).copied().unwrap_or(0) })
+                } else {
+                    disputes.superseded.get(&entry.event.id).cloned()
+                };
                 let merged = disputes.brought_by(&entry);
                 visit(HistoryEntry { entry, superseded, merged })?;
             }
@@ -131,6 +165,16 @@ impl SyncNode {
             }
             position = page.next.position;
         }
+    }
+
+    /// Where the entries are that count for the ids of those which do not.
+    async fn replacements(&self, entries: &[LogEntry]) -> Result<HashMap<EventId, u64>> {
+        let ids: Vec<EventId> = entries.iter().filter(|e| e.superseded).map(|e| e.event.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let counting = self.0.store.load(&ids).await?;
+        Ok(counting.into_iter().map(|e| (e.event.id, e.position)).collect())
     }
 
     /// The domain events that count, in the order of the log, those that decisions brought along where their decision is;

@@ -5,10 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use synckit_core::{Error, Result};
 
+/// Whoever asks for a longer pause is left alone until the next sync.
+const LONGEST_PAUSE_ASKED_FOR: Duration = Duration::from_secs(60);
+
 /// How often, and after which pauses, a request is repeated that failed in a way which may pass.
 ///
 /// The pause before attempt n is drawn evenly between zero and `min(cap, base · 2ⁿ⁻¹)` (full jitter), and is never shorter
-/// than what the other end asked for.
+/// than what the other end asked for; if that is more than a minute, the request is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -23,7 +26,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 4, base_ms: 200, cap_ms: 10_000 }
+        Self { attempts: 3, base_ms: 200, cap_ms: 10_000 }
     }
 }
 
@@ -63,7 +66,8 @@ impl RetryPolicy {
     /// `fraction` is random, from 0 to 1.
     #[must_use]
     pub fn pause(&self, failed: u32, error: &Error, fraction: f64) -> Option<Duration> {
-        if failed >= self.attempts || !error.is_retryable() {
+        let asked_too_much = error.retry_after().is_some_and(|asked| asked > LONGEST_PAUSE_ASKED_FOR);
+        if failed >= self.attempts || !error.is_retryable() || asked_too_much {
             return None;
         }
         let bound = self.base_ms.saturating_mul(1 << (failed - 1).min(32)).min(self.cap_ms);
@@ -87,6 +91,9 @@ mod tests {
         assert_eq!(policy.pause(1, &busy, 0.0), Some(Duration::ZERO));
         let asked = busy.with_retry_after(Duration::from_secs(9));
         assert_eq!(policy.pause(1, &asked, 0.5), Some(Duration::from_secs(9)));
+        let tomorrow =
+            Error::new(ErrorKind::Unavailable, "test", "no").with_retry_after(Duration::from_secs(86_400));
+        assert_eq!(policy.pause(1, &tomorrow, 0.5), None);
         assert_eq!(policy.pause(1, &Error::invalid("test", "no"), 1.0), None);
         assert_eq!(
             RetryPolicy { attempts: u32::MAX, ..policy }.pause(1_000, &asked, 1.0),

@@ -123,9 +123,14 @@ impl SyncNode {
             return Err(Error::invalid("resolve", "name at least one event to keep"));
         }
         let found = self.find(id).await?;
-        let mut decision = found.graph.keep(&found.heads, keep)?;
+        let decided = !found.open && !found.graph.decisions_on(id).is_empty();
+        let (mut decision, parents) = if decided {
+            found.graph.keep_instead(&found.heads, keep)?
+        } else {
+            (found.graph.keep(&found.heads, keep)?, found.heads)
+        };
         decision.conflict = Some(id.clone());
-        self.decide(found.graph.aggregate().clone(), found.heads, decision, by, reason).await
+        self.decide(found.graph.aggregate().clone(), parents, decision, by, reason).await
     }
 
     /// Takes back what was decided on a conflict: what the decision took out of the view counts again, and what it brought

@@ -321,6 +321,43 @@ async fn a_conflict_in_review_that_grows_is_left_to_people() {
     assert_eq!(a.status().await.unwrap().conflicts, 0);
 }
 
+#[tokio::test]
+async fn what_was_decided_undone_and_decided_anew_is_in_effect() {
+    let (a, b, hub) = (store(CursorMode::Integer), store(CursorMode::Integer), store(CursorMode::Integer));
+    let manual = |s: &MemStore| {
+        let builder = SyncNode::builder(Arc::new(s.clone())).transport(hub_of(&hub));
+        builder.resolver_kind(ResolverKind::ManualReview).build().unwrap()
+    };
+    let (a, b) = (manual(&a), manual(&b));
+    a.append(vec![event("x", 1).with_id("ma").unwrap()]).await.unwrap();
+    b.append(vec![event("x", 2).with_id("mb").unwrap()]).await.unwrap();
+    rounds(&[&a, &b], 2).await;
+    let conflict = a.conflicts(None, 1).await.unwrap()[0].id.clone();
+    for steps in ["ma undo ma", "mb undo ma+mb", "ma undo undo undo ma+mb", "ma+mb undo ma undo", "mb ma mb"]
+    {
+        for (n, step) in steps.split(' ').enumerate() {
+            let node = if n % 2 == 0 { &a } else { &b };
+            if step == "undo" {
+                node.undo(&conflict, None, None).await.unwrap();
+            } else {
+                let keep: Vec<_> = step.split('+').map(|id| id.parse().unwrap()).collect();
+                node.resolve_conflict(&conflict, &keep, None, None).await.unwrap();
+                let mut counting = Vec::new();
+                let collect = |e: Event, _| {
+                    counting.push(e.id.to_string());
+                    Ok::<(), synckit_core::Error>(())
+                };
+                node.effective(None, 0, collect).await.unwrap();
+                counting.sort_unstable();
+                assert_eq!(counting.join("+"), step, "in {steps:?}");
+            }
+            assert_eq!(node.status().await.unwrap().conflicts, 0, "{steps:?}");
+            rounds(&[&a, &b], 2).await;
+            agree(&[&a, &b]).await;
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Broken(u8);
 

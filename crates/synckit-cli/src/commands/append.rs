@@ -88,7 +88,7 @@ fn read(data: &str) -> Result<String, Failure> {
 
 fn read_metadata(text: &str) -> Result<Metadata, Failure> {
     let metadata = Metadata::from_json(text)?;
-    match metadata.to_map().keys().find(|name| has_own_place(name)) {
+    match metadata.to_map().keys().find(|name| has_own_place(name) || *name == "specversion") {
         Some(name) => {
             Err(Failure::told(format!("metadata cannot be named {name:?}: the event itself has that")))
         }

@@ -29,7 +29,7 @@ pub(super) async fn run(args: Log, out: Output) -> Result<Done, Failure> {
                 format!("{:>8}  {:<27}  {:<8}  {:<20}  EVENT", "POSITION", "TIME", "ORIGIN", "TYPE");
             writeln!(stdout, "{}", out.strong(heading))?;
         }
-        node.history(aggregate.as_ref(), 0, |item| {
+        node.log(aggregate.as_ref(), 0, |item| {
             let counts = item.is_effective();
             let HistoryEntry { entry, superseded, merged, .. } = item;
             if counts || !effective {
@@ -63,6 +63,7 @@ fn reason(why: Superseded) -> ShownReason {
         Superseded::By(decision) => ShownReason { why: "decision", by: Some(decision) },
         Superseded::Provisionally => ShownReason { why: "open_conflict", by: None },
         Superseded::Withdrawn => ShownReason { why: "withdrawn", by: None },
+        Superseded::Replaced { .. } => ShownReason { why: "replaced", by: None },
         _ => ShownReason { why: "other", by: None },
     }
 }
@@ -73,6 +74,7 @@ fn note(entry: &LogEntry, why: Option<&Superseded>) -> String {
         None => String::new(),
         Some(Superseded::By(decision)) => format!("superseded by {decision}"),
         Some(Superseded::Provisionally) => "loses while the conflict is open".to_owned(),
+        Some(Superseded::Replaced { by }) => format!("replaced by the entry at {by}"),
         Some(Superseded::Withdrawn) => "withdrawn by its owner".to_owned(),
         Some(_) => "does not count".to_owned(),
     }

@@ -184,6 +184,35 @@ impl AggregateGraph {
         Ok(decision)
     }
 
+    /// A person's decision that decides a conflict anew on top of what was decided and done since, and the parents that it
+    /// must name: of what the sides of the conflict did not share, exactly the named events count from now on.
+    ///
+    /// # Errors
+    /// As [`keep`](Self::keep).
+    pub fn keep_instead(&self, heads: &[VertexId], keep: &[EventId]) -> Result<(Decision, Vec<VertexId>)> {
+        let first = self.keep(heads, keep)?;
+        let outline = self.conflict_between(heads)?;
+        let indices: Vec<usize> =
+            outline.sides.iter().filter_map(|s| self.index.get(&s.head).copied()).collect();
+        let beyond = self.difference(&indices);
+        let mut kept = Bits::default();
+        for adopted in first.adopts.iter().filter_map(|a| self.index.get(a)) {
+            kept.union(&self.view_of(*adopted));
+        }
+        first.hidden.iter().filter_map(|id| self.element(id)).for_each(|e| kept.remove(e));
+        first.restored.iter().filter_map(|id| self.element(id)).for_each(|e| kept.insert(e));
+        kept.intersect(&beyond);
+        let mut dropped = beyond;
+        dropped.subtract(&kept);
+        let now = self.heads();
+        let lead = leading(&now).map(|h| h.vertex.clone());
+        let mut decision = Decision::adopting(lead.into_iter().collect(), "keep", "person");
+        decision.conflict = Some(outline.id);
+        decision.hidden = self.names(&dropped);
+        decision.restored = self.names(&kept);
+        Ok((decision, parents_for_append(&now)))
+    }
+
     /// A person's decision that takes back decision `vertex`, and the parents that it must name: what the decision
     /// took out of the view counts again, and what it brought in does not.
     ///

@@ -102,6 +102,19 @@ impl Planner<'_> {
     fn withdraw_one(&mut self, id: &EventId) -> Result<Outcome> {
         let missing = || Error::new(ErrorKind::NotFound, "withdraw", format!("no event {id} in this log"));
         let entry = self.known.entries.get(id).cloned().ok_or_else(missing)?;
+        let displaced: Vec<Quarantined> = self
+            .known
+            .quarantine
+            .iter()
+            .filter(|q| q.id == *id && q.position != 0 && q.position != entry.position)
+            .filter(|q| q.origin.is_some_and(|o| self.is_own(o)))
+            .cloned()
+            .collect();
+        if !self.is_own(entry.stamp.origin) && !displaced.is_empty() {
+            // The event lost its id everywhere; nobody has to be told that its owner gives it up.
+            self.changes.released.extend(displaced);
+            return Ok(Outcome::Duplicate);
+        }
         if !self.is_own(entry.stamp.origin) {
             return Ok(refused(
                 RefusalCode::Forbidden,

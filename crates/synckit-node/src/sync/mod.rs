@@ -220,7 +220,7 @@ impl<'a> Run<'a> {
             let Some(pause) = self.node.config.retry.pause(failed, &error, rand::random()) else {
                 return Err(error);
             };
-            tracing::debug!(%error, ?pause, "trying again");
+            tracing::info!(%error, ?pause, "trying again");
             tokio::time::sleep(pause).await;
         }
         Err(Error::new(ErrorKind::Internal, "request", "more attempts than can be counted"))

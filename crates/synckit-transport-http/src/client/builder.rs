@@ -43,7 +43,7 @@ impl HttpTransportBuilder {
             url: url.to_owned(),
             bearer_token: None,
             connect_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(30),
+            read_timeout: Duration::from_secs(20),
             timeout: Duration::from_secs(120),
             max_request_bytes: 8 << 20,
             limits: Limits {
@@ -70,7 +70,7 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// How long the peer may be silent while an answer is awaited or read; 30 s unless set.
+    /// How long the peer may be silent while an answer is awaited or read; 20 s unless set.
     pub const fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;
         self
