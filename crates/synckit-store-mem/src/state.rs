@@ -130,7 +130,8 @@ impl State {
             .filter_map(|e| vertex_of(&e.event, &e.stamp, e.stub, self.is_withdrawn(e)))
             .collect();
         for ((id, ..), (of, event_type, stamp)) in &self.withdrawn {
-            if of == aggregate && !self.by_id.contains_key(id) {
+            let entry = self.by_id.get(id).and_then(|p| self.entry(*p));
+            if of == aggregate && entry.is_none_or(|e| e.event.aggregate_id != *of) {
                 vertices.extend(withdrawn_vertex(id, of, event_type, stamp));
             }
         }

@@ -182,7 +182,8 @@ pub(crate) async fn vertices(
     }
     let sql = "SELECT w.aggregate_id, w.id, w.event_type, w.origin, w.counter, w.timestamp, w.parents \
                FROM json_each(?) j CROSS JOIN withdrawn w ON w.aggregate_id = j.value \
-               WHERE NOT EXISTS (SELECT 1 FROM entries e WHERE e.id = w.id AND e.superseded = 0)";
+               WHERE NOT EXISTS (SELECT 1 FROM entries e WHERE e.id = w.id AND e.superseded = 0 \
+               AND e.aggregate_id = w.aggregate_id)";
     for row in sqlx::query(sql).bind(&names).fetch_all(&mut *connection).await.map_err(&failed)? {
         let event = bare_event(row.text(1)?, row.text(2)?, row.text(0)?, Vec::new())?;
         let vertex = vertex_of(&event, &row.stamp(3)?, true, true);

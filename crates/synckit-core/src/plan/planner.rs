@@ -202,7 +202,7 @@ impl<'a> Planner<'a> {
                 };
                 match replaced {
                     Some(old) => self.replace_vertex(&old, &aggregate, vertex),
-                    None if self.known.withdrawn.contains_key(&event.id) => {
+                    None if self.stands_withdrawn(&aggregate, &vertex.id) => {
                         self.replace_withdrawn(&aggregate, vertex);
                     }
                     None => self.add_domain(&aggregate, vertex),
@@ -280,7 +280,10 @@ impl<'a> Planner<'a> {
 
     fn replace_vertex(&mut self, old: &KnownEntry, aggregate: &AggregateId, vertex: Vertex) {
         if old.aggregate != *aggregate {
-            self.history(&old.aggregate).retain(|v| v.id != vertex.id);
+            // One that was withdrawn stays in its own aggregate's history as what it is.
+            if !self.known.is_withdrawn(&vertex.key.id, &old.stamp) {
+                self.history(&old.aggregate).retain(|v| v.id != vertex.id);
+            }
             self.touch(&old.aggregate);
             self.recompute.insert(old.aggregate.clone());
         }
@@ -299,6 +302,12 @@ impl<'a> Planner<'a> {
                 head.newest = Some(vertex.key.clone());
             }
         }
+    }
+
+    /// Whether a withdrawn event stands under this id in the aggregate. Its history has been asked for then.
+    fn stands_withdrawn(&self, aggregate: &AggregateId, id: &VertexId) -> bool {
+        let history = self.known.graphs.get(aggregate).map(Vec::as_slice).unwrap_or_default();
+        history.iter().any(|v| v.id == *id && v.body == VertexBody::Withdrawn)
     }
 
     /// An event takes the place of a withdrawn one that had its id and was never held.
@@ -357,7 +366,8 @@ impl<'a> Planner<'a> {
             body: VertexBody::Withdrawn,
         };
         let held = self.known.entries.get(&withdrawal.id);
-        if held.is_some_and(|h| (h.stamp.origin, h.stamp.counter) != (stamp.origin, stamp.counter)) {
+        let another = |h: &KnownEntry| (h.stamp.origin, h.stamp.counter) != (stamp.origin, stamp.counter);
+        if held.is_some_and(|h| h.aggregate == *aggregate && another(h)) {
             return;
         }
         let history = self.history(aggregate);

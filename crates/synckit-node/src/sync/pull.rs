@@ -18,7 +18,9 @@ impl Run<'_> {
             check_page(&request, &page, session)?;
             let ids: Vec<EventId> = page.entries.iter().map(|e| e.event.id.clone()).collect();
             let (has_more, next) = (page.has_more, page.next);
-            session.checkpoint.pull = next;
+            // Only once the page is stored may the session go on from there.
+            let mut covered = session.checkpoint.clone();
+            covered.pull = next;
             session.saw(page.head);
             session.saw(next);
             let withdraws = page.entries.iter().any(|e| e.event.event_type.as_str() == WITHDRAWAL);
@@ -27,14 +29,15 @@ impl Run<'_> {
                 entries: std::mem::take(&mut page.entries),
                 hold: true,
                 retry_held: withdraws,
-                checkpoint: Some(session.checkpoint.clone()),
-                forget: session.forget.take(),
+                checkpoint: Some(covered.clone()),
+                forget: session.forget,
                 ..Apply::default()
             };
             let store = std::sync::Arc::clone(&self.node.store);
             let write = store.write(Write::Apply(apply));
             if !has_more {
                 let written = write.await?;
+                (session.checkpoint, session.forget) = (covered, None);
                 self.note(&written, &ids);
                 return Ok(());
             }
@@ -42,6 +45,7 @@ impl Run<'_> {
             let following = self.request(|| session.transport.pull(request.clone()));
             let (written, following) = tokio::join!(write, following);
             let written = written?;
+            (session.checkpoint, session.forget) = (covered, None);
             self.note(&written, &ids);
             page = following?;
         }

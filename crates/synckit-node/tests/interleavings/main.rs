@@ -216,7 +216,7 @@ async fn a_crash_after_a_push_to_a_new_log_forgets_no_refusal() {
         let fresh = small(mode);
         network.expose("hub", Arc::new(fresh.clone()));
         node.append(vec![large("2", "y")]).await.unwrap();
-        let dying = Arc::new(Dying { inner: a.clone(), dead: AtomicBool::new(false) });
+        let dying = Arc::new(Dying { inner: a.clone(), dead: AtomicBool::new(false), full: false });
         let transport = Arc::new(network.connect("hub").unwrap());
         let crashing = SyncNode::builder(dying).transport(transport).push_only().build().unwrap();
         crashing.sync().await.unwrap_err();
@@ -318,4 +318,71 @@ async fn what_a_filter_leaves_out_is_not_sent_when_it_is_offered_again() {
     a.withdraw(&id("1")).await.unwrap();
     rounds(&[&a], 2).await;
     assert!(!holds_whole(&hub, "secret").await);
+}
+
+#[tokio::test]
+async fn a_page_that_could_not_be_stored_is_pulled_again() {
+    for mode in MODES {
+        let (a, b, hub) = (store(mode), store(mode), store(mode));
+        let network = network(&[("hub", &hub)]);
+        let (a_plain, b) =
+            (through(&a, &network, "hub").build().unwrap(), through(&b, &network, "hub").build().unwrap());
+        b.append((0..3).map(|n| event(&format!("b{n}"), "x", n)).collect()).await.unwrap();
+        b.sync().await.unwrap();
+        a_plain.append(vec![event("a", "y", 1)]).await.unwrap();
+        let full = Arc::new(Dying { inner: a.clone(), dead: AtomicBool::new(false), full: true });
+        let transport = Arc::new(network.connect("hub").unwrap());
+        let full = SyncNode::builder(full).transport(transport).build().unwrap();
+        full.sync().await.unwrap_err();
+        assert!(holds_whole(&hub, "a").await, "{mode}: what can go out goes out");
+        a_plain.sync().await.unwrap();
+        assert!(holds_whole(&a, "b0").await && holds_whole(&a, "b2").await, "{mode}: passed over");
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawal_does_not_touch_an_event_with_its_id_in_another_aggregate() {
+    let mode = CursorMode::Integer;
+    let (a, b, hub) = (store(mode), store(mode), store(mode));
+    let network = network(&[("hub", &hub)]);
+    let (a, b) =
+        (through(&a, &network, "hub").build().unwrap(), through(&b, &network, "hub").build().unwrap());
+    a.append(vec![event("same", "y", 1)]).await.unwrap();
+    a.sync().await.unwrap();
+    b.append(vec![event("same", "x", 2), event("after", "x", 3)]).await.unwrap();
+    b.push().await.unwrap();
+    b.withdraw(&id("same")).await.unwrap();
+    b.sync().await.unwrap();
+    let log = hub.read(synckit_core::store::ReadRequest::default()).await.unwrap().entries;
+    let offered: Vec<_> = log.into_iter().map(synckit_core::store::LogEntry::into_offered).collect();
+    let mut digests = Vec::new();
+    for turned in [false, true] {
+        for size in [1, 10] {
+            let fresh = store(mode);
+            // The withdrawal comes before or after the event that has the id, in one page or in several.
+            let mut page = offered.clone();
+            if turned {
+                page.rotate_left(1);
+            }
+            for entries in page.chunks(size) {
+                let peer = Some(hub.identity().log);
+                let entries = entries.to_vec();
+                let apply = synckit_core::store::Apply { peer, entries, hold: true, ..Default::default() };
+                fresh.write(synckit_core::store::Write::Apply(apply)).await.unwrap();
+            }
+            let retry = synckit_core::store::Apply {
+                peer: Some(hub.identity().log),
+                hold: true,
+                retry_held: true,
+                ..Default::default()
+            };
+            fresh.write(synckit_core::store::Write::Apply(retry)).await.unwrap();
+            assert!(holds_whole(&fresh, "same").await && holds_whole(&fresh, "after").await);
+            assert_eq!(fresh.count_conflicts().await.unwrap(), 0);
+            digests.push(local(&fresh).digest().await.unwrap());
+        }
+    }
+    digests.push(local(&hub).digest().await.unwrap());
+    digests.push(b.digest().await.unwrap());
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:#?}");
 }

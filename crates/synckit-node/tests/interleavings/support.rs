@@ -126,11 +126,12 @@ impl Transport for Staged {
     }
 }
 
-/// A store whose process dies before the first write that records what a peer said.
+/// A store whose process dies before the first write that records what a peer said, or that has no room for pages.
 #[derive(Debug)]
 pub(crate) struct Dying {
     pub(crate) inner: MemStore,
     pub(crate) dead: AtomicBool,
+    pub(crate) full: bool,
 }
 
 #[async_trait::async_trait]
@@ -144,6 +145,14 @@ impl EventStore for Dying {
     }
 
     async fn write(&self, write: Write) -> Result<Written> {
+        if self.full {
+            return match write {
+                Write::Apply(page) if !page.entries.is_empty() => {
+                    Err(Error::new(ErrorKind::Storage, "write", "the disk is full"))
+                }
+                other => self.inner.write(other).await,
+            };
+        }
         if matches!(write, Write::Acknowledge(_)) {
             self.dead.store(true, Ordering::SeqCst);
         }
