@@ -15,6 +15,8 @@ mod hub;
 mod ids;
 pub mod limits;
 pub mod plan;
+#[doc(hidden)]
+pub mod plant;
 mod stamp;
 pub mod store;
 pub mod transport;

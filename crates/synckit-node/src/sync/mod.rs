@@ -217,7 +217,8 @@ impl<'a> Run<'a> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let Some(pause) = self.node.config.retry.pause(failed, &error, rand::random()) else {
+            let fraction = (self.node.environment.entropy.random() >> 64) as f64 / u64::MAX as f64;
+            let Some(pause) = self.node.config.retry.pause(failed, &error, fraction) else {
                 return Err(error);
             };
             tracing::info!(%error, ?pause, "trying again");

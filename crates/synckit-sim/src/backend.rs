@@ -1,0 +1,235 @@
+//! What the simulated nodes keep their events in.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use synckit_core::{CursorMode, Environment, Error, EventStore, Result};
+use synckit_store_mem::MemStore;
+use synckit_store_sqlite::{Durability, SqliteConfig, SqliteStore};
+
+use crate::store::at_once;
+
+/// Which store a history runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// In memory.
+    Memory,
+    /// A SQLite file a node.
+    Sqlite,
+}
+
+/// Where SQLite's own threads and timers run, and where its files are.
+#[derive(Debug)]
+pub struct Host {
+    runtime: tokio::runtime::Runtime,
+    folder: tempfile::TempDir,
+    files: AtomicU64,
+}
+
+impl Host {
+    /// A place for SQLite stores, in memory where the system has such a folder.
+    ///
+    /// # Errors
+    /// Any error of making threads or folders.
+    pub fn new() -> std::io::Result<Self> {
+        let shm = Path::new("/dev/shm");
+        let base = if shm.is_dir() { shm.to_path_buf() } else { std::env::temp_dir() };
+        Ok(Self {
+            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?,
+            folder: tempfile::Builder::new().prefix("synckit-sim-").tempdir_in(base)?,
+            files: AtomicU64::new(0),
+        })
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join(format!("{}.db", self.files.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+/// Where the stores of a history are made.
+#[derive(Debug, Clone)]
+pub(crate) enum Backend {
+    Memory,
+    Sqlite(Arc<Host>),
+}
+
+/// What a node keeps, whether it runs or not.
+#[derive(Debug)]
+pub(crate) enum Disk {
+    Memory {
+        store: MemStore,
+        /// What is really stored, if a planted bug has writes acknowledged before they are.
+        durable: Arc<Mutex<Option<MemStore>>>,
+    },
+    Sqlite { host: Arc<Host>, config: SqliteConfig, path: PathBuf, open: SqliteStore },
+}
+
+/// A copy of a disk, taken at some time.
+#[derive(Debug)]
+pub(crate) enum Copy {
+    Memory(MemStore),
+    Sqlite(PathBuf),
+}
+
+fn failed(what: &'static str) -> impl Fn(std::io::Error) -> Error {
+    move |e| Error::new(synckit_core::ErrorKind::Storage, "simulate", what).with_source(e)
+}
+
+fn sql(e: sqlx::Error) -> Error {
+    Error::new(synckit_core::ErrorKind::Storage, "simulate", "SQLite").with_source(e)
+}
+
+impl Backend {
+    /// An empty disk.
+    pub(crate) fn create(&self, mode: CursorMode, environment: &Environment) -> Result<Disk> {
+        match self {
+            Self::Memory => {
+                Ok(Disk::memory(MemStore::builder().mode(mode).environment(environment.clone()).build()))
+            }
+            Self::Sqlite(host) => {
+                let path = host.file();
+                let config = SqliteConfig::at(&path)
+                    .mode(mode)
+                    .environment(environment.clone())
+                    .durability(Durability::Normal);
+                let open = at_once(Some(host.runtime.handle()), SqliteStore::create(config.clone()))?;
+                Ok(Disk::Sqlite { host: Arc::clone(host), config, path, open })
+            }
+        }
+    }
+
+    /// A disk with the content of a copy, for a node that does not know it is one.
+    pub(crate) fn from_copy(&self, copy: &Copy, mode: CursorMode, environment: &Environment) -> Result<Disk> {
+        match (self, copy) {
+            (Self::Sqlite(host), Copy::Sqlite(from)) => {
+                let path = host.file();
+                std::fs::copy(from, &path).map_err(failed("a copy cannot be made"))?;
+                let config = SqliteConfig::at(&path)
+                    .mode(mode)
+                    .environment(environment.clone())
+                    .durability(Durability::Normal);
+                let open = at_once(Some(host.runtime.handle()), async {
+                    forget_home(&path).await?;
+                    SqliteStore::open(config.clone()).await
+                })?;
+                Ok(Disk::Sqlite { host: Arc::clone(host), config, path, open })
+            }
+            (_, Copy::Memory(store)) => Ok(Disk::memory(store.duplicate())),
+            (Self::Memory, Copy::Sqlite(_)) => Err(Error::invalid("simulate", "a copy of another kind")),
+        }
+    }
+}
+
+/// A copy that is moved with its file system looks just like the original.
+async fn forget_home(path: &Path) -> Result<()> {
+    use sqlx::{Connection as _, sqlite::SqliteConnectOptions};
+    let options = SqliteConnectOptions::new().filename(path);
+    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.map_err(sql)?;
+    sqlx::query("UPDATE node SET home = NULL").execute(&mut connection).await.map_err(sql)?;
+    connection.close().await.map_err(sql)
+}
+
+async fn copy_into(from: &Path, to: &Path) -> Result<()> {
+    use sqlx::{Connection as _, sqlite::SqliteConnectOptions};
+    let options = SqliteConnectOptions::new().filename(from);
+    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.map_err(sql)?;
+    let name = to.to_string_lossy().into_owned();
+    sqlx::query("VACUUM INTO ?").bind(name).execute(&mut connection).await.map_err(sql)?;
+    connection.close().await.map_err(sql)
+}
+
+impl Disk {
+    fn memory(store: MemStore) -> Self {
+        Self::Memory { store, durable: Arc::default() }
+    }
+
+    /// For a planted bug: what is stored before the next write is all that a crash leaves.
+    pub(crate) fn durable(&self) -> Option<(MemStore, Arc<Mutex<Option<MemStore>>>)> {
+        match self {
+            Self::Memory { store, durable } => Some((store.clone(), Arc::clone(durable))),
+            Self::Sqlite { .. } => None,
+        }
+    }
+
+    /// The store that is open on it.
+    pub(crate) fn store(&self) -> Arc<dyn EventStore> {
+        match self {
+            Self::Memory { store, .. } => Arc::new(store.clone()),
+            Self::Sqlite { open, .. } => Arc::new(open.clone()),
+        }
+    }
+
+    pub(crate) fn host(&self) -> Option<tokio::runtime::Handle> {
+        match self {
+            Self::Memory { .. } => None,
+            Self::Sqlite { host, .. } => Some(host.runtime.handle().clone()),
+        }
+    }
+
+    /// What is left after the node ended, opened again.
+    pub(crate) fn reopen(&mut self) -> Result<()> {
+        match self {
+            Self::Memory { store, durable } => {
+                let kept = durable.lock().unwrap_or_else(PoisonError::into_inner).take();
+                *store = kept.unwrap_or_else(|| store.duplicate());
+            }
+            Self::Sqlite { host, config, open, .. } => {
+                *open = at_once(Some(host.runtime.handle()), async {
+                    open.close().await?;
+                    SqliteStore::open(config.clone()).await
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A copy of what is there now.
+    pub(crate) fn copy(&self) -> Result<Copy> {
+        match self {
+            Self::Memory { store, .. } => Ok(Copy::Memory(store.duplicate())),
+            Self::Sqlite { host, path, .. } => {
+                let to = host.file();
+                at_once(Some(host.runtime.handle()), copy_into(path, &to))?;
+                Ok(Copy::Sqlite(to))
+            }
+        }
+    }
+
+    /// Puts a copy in the place of what is there, behind the kit's back.
+    pub(crate) fn restore(&mut self, copy: &Copy) -> Result<()> {
+        match (&mut *self, copy) {
+            (Self::Memory { store, .. }, Copy::Memory(from)) => *store = from.duplicate(),
+            (Self::Sqlite { host, config, path, open }, Copy::Sqlite(from)) => {
+                *open = at_once(Some(host.runtime.handle()), async {
+                    open.close().await?;
+                    for beside in ["-wal", "-shm"] {
+                        let mut name = path.as_os_str().to_owned();
+                        name.push(beside);
+                        // It may not be there.
+                        let _ = std::fs::remove_file(name);
+                    }
+                    std::fs::copy(from, &*path).map_err(failed("a copy cannot be put back"))?;
+                    forget_home(path).await?;
+                    SqliteStore::open(config.clone()).await
+                })?;
+            }
+            _ => return Err(Error::invalid("simulate", "a copy of another kind")),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Self::Sqlite { host, path, open, .. } = self {
+            // Nobody needs it any longer.
+            let _ = at_once(Some(host.runtime.handle()), open.close());
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

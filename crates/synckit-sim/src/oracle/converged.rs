@@ -1,0 +1,131 @@
+//! E7: in the end, all replicas hold the same, say the same, and have nothing left to do.
+
+use std::collections::{BTreeSet, HashMap};
+
+use synckit_core::{
+    AggregateId, ConflictId, Result,
+    store::{LogEntry, Quarantined, ReadRequest, RefusalCode, ReviewRow},
+};
+use synckit_node::{Digest, SyncNode};
+
+use super::{History, Violation, decisions, heads, newest_write, nothing_lost, people, reviews, views};
+use crate::{ledger::Ledger, net::short, store::SimStore};
+
+/// All that one replica says.
+#[derive(Debug)]
+pub(crate) struct View {
+    node: usize,
+    pub(crate) digest: Digest,
+    entries: Vec<LogEntry>,
+    conflicts: Vec<(ConflictId, AggregateId, bool)>,
+    quarantine: Vec<Quarantined>,
+    reviews: HashMap<AggregateId, Vec<ReviewRow>>,
+    graphs: HashMap<AggregateId, synckit_core::graph::AggregateGraph>,
+}
+
+impl View {
+    /// Asks the real store, past everything that the simulation put around it.
+    pub(crate) fn of(store: &SimStore) -> Result<Self> {
+        let inner = store.inner();
+        let node = SyncNode::builder(inner.clone()).build()?;
+        store.now(async {
+            let names = inner.aggregates(None, 1_000).await?;
+            let mut listed = HashMap::new();
+            for name in &names {
+                listed.insert(name.clone(), inner.reviews_of(name).await?);
+            }
+            let conflicts = node.conflicts(None, 1_000).await?;
+            Ok(Self {
+                node: store.node,
+                digest: node.digest().await?,
+                entries: inner.read(ReadRequest::after(0).limit(1_000_000).max_bytes(usize::MAX)).await?.entries,
+                conflicts: conflicts.into_iter().map(|c| (c.id, c.aggregate, c.in_review)).collect(),
+                quarantine: inner.quarantine().await?,
+                reviews: listed,
+                graphs: inner.graphs(&names).await?.into_iter().map(|g| (g.aggregate().clone(), g)).collect(),
+            })
+        })
+    }
+}
+
+/// Compares what all replicas say, with each other and with the model.
+pub(crate) fn check(ledger: &Ledger, views: &[View], only_last_write_wins: bool) -> std::result::Result<(), Violation> {
+    let Some(first) = views.first() else { return Ok(()) };
+    for view in views {
+        same(first, view)?;
+        nothing_lost::check(ledger, &ledger.books[view.node])?;
+        drained(views, view)?;
+    }
+    for (aggregate, graph) in &first.graphs {
+        let history = History::of(aggregate, &first.entries)?;
+        views::check(&history, graph)?;
+        people::check(&history)?;
+        decisions::check(&history)?;
+        if only_last_write_wins {
+            newest_write::check(&history)?;
+        }
+        for view in views {
+            let open = view.conflicts.iter().find(|(_, a, _)| a == aggregate).map(|(id, ..)| id);
+            let Some(graph) = view.graphs.get(aggregate) else {
+                return Err(Violation::new("E7", format!("n{} does not know {aggregate}", view.node)));
+            };
+            heads::check(&history, graph, open)?;
+            let listed = view.reviews.get(aggregate).map(Vec::as_slice).unwrap_or_default();
+            reviews::check(&history, graph, listed)?;
+        }
+    }
+    Ok(())
+}
+
+fn same(first: &View, view: &View) -> std::result::Result<(), Violation> {
+    let differ = |what: String| Err(Violation::new("E7", what));
+    let (a, b) = (first.node, view.node);
+    if first.digest.ids != view.digest.ids {
+        let ids = |v: &View| -> BTreeSet<String> { v.entries.iter().map(|e| e.event.id.to_string()).collect() };
+        let (left, right) = (ids(first), ids(view));
+        let only = |x: &BTreeSet<String>, y: &BTreeSet<String>| -> String {
+            x.difference(y).take(3).map(|id| short(id)).collect::<Vec<_>>().join(" ")
+        };
+        return differ(format!(
+            "n{a} and n{b} hold other events: only n{a} [{}], only n{b} [{}]",
+            only(&left, &right),
+            only(&right, &left)
+        ));
+    }
+    if first.digest.log != view.digest.log {
+        let stamps = |v: &View| -> BTreeSet<String> {
+            let counting = v.entries.iter().filter(|e| !e.superseded);
+            counting.map(|e| format!("{} {}:{}", short(e.event.id.as_str()), e.stamp.origin, e.stamp.counter)).collect()
+        };
+        let (left, right) = (stamps(first), stamps(view));
+        let one = left.difference(&right).next().cloned().unwrap_or_default();
+        return differ(format!("n{a} and n{b} hold other stamps, such as n{a} {one}"));
+    }
+    if first.digest.view != view.digest.view {
+        return differ(format!("n{a} and n{b} have other views of the same events"));
+    }
+    if first.conflicts != view.conflicts {
+        return differ(format!(
+            "n{a} and n{b} have other open conflicts: {:?} and {:?}",
+            first.conflicts, view.conflicts
+        ));
+    }
+    Ok(())
+}
+
+/// Nothing waits that could go on. What another event's id keeps out may wait for a person, and so may what is built on it.
+fn drained(views: &[View], view: &View) -> std::result::Result<(), Violation> {
+    let taken = |q: &Quarantined| q.refusal.code == RefusalCode::ContentMismatch;
+    let contested = views.iter().any(|v| v.quarantine.iter().any(taken));
+    let stuck = view.quarantine.iter().find(|q| {
+        let waits = q.refusal.code == RefusalCode::WaitingForParent && contested;
+        !(waits || taken(q))
+    });
+    match stuck {
+        None => Ok(()),
+        Some(q) => Err(Violation::new(
+            "E7",
+            format!("n{} has {} in quarantine still: {}", view.node, short(q.id.as_str()), q.refusal),
+        )),
+    }
+}
