@@ -169,12 +169,10 @@ impl World {
         }
         let link = &running.links[link % running.links.len()];
         let (node, peer, store) = (link.node.clone(), link.peer, Arc::clone(&running.store));
-        let topology = self.settings.topology;
+        let original = n < self.settings.modes.len();
+        let topology = if original { self.settings.topology } else { Topology::Mesh };
         self.shared.spawn(n, Kind::Sync, async move {
-            let before = {
-                let ledger = &shared.state().ledger;
-                Before::of(ledger, n, peer, &net::address(peer), ledger.ages[peer])
-            };
+            let before = Before::of(&shared.state().ledger, n, peer);
             shared.note(format_args!("n{n} syncs with n{peer}"));
             match node.sync().await {
                 Err(error) => {
@@ -194,7 +192,7 @@ impl World {
                         peer,
                         pulled: topology != Topology::PushingRing,
                         pushed: topology != Topology::PullingRing,
-                        started_over: report.started_over,
+                        address: net::address(peer),
                         peer_age: state.ledger.ages[peer],
                     };
                     let found = syncs::ended(&state.ledger, &before, &done, quarantine);

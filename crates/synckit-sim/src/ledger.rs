@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use synckit_core::{
-    AggregateId, EventId, Hash, LogId, Mark, NodeId, Stamp, VertexId,
+    AggregateId, CursorMode, EventId, Hash, LogId, Mark, NodeId, Stamp, VertexId,
     decision::{Decision, RESOLUTION, WITHDRAWAL, Withdrawal},
     store::{Checkpoint, LogEntry},
 };
@@ -24,6 +24,7 @@ pub(crate) struct Taken {
 #[derive(Debug, Clone)]
 pub(crate) struct Book {
     pub(crate) log: LogId,
+    pub(crate) mode: CursorMode,
     pub(crate) tape: Vec<Taken>,
     /// Where the entry that counts for an id is in the tape.
     pub(crate) counting: HashMap<EventId, usize>,
@@ -37,9 +38,10 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    pub(crate) fn new(log: LogId) -> Self {
+    pub(crate) fn new(log: LogId, mode: CursorMode) -> Self {
         Self {
             log,
+            mode,
             tape: Vec::new(),
             counting: HashMap::new(),
             vertices: HashSet::new(),

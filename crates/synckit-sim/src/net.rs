@@ -120,6 +120,10 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Accepted { position } => format!("@{position}"),
         Outcome::Duplicate => "dup".into(),
+        Outcome::Refused(refusal) if refusal.code == RefusalCode::WaitingForParent => {
+            let parent = refusal.detail.split(' ').nth(3).unwrap_or_default();
+            format!("waits:{}", short(parent.trim_end_matches(',')))
+        }
         Outcome::Refused(refusal) => format!("refused:{}", refusal.code.as_str()),
         _ => "stale".into(),
     }

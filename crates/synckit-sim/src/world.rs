@@ -107,7 +107,7 @@ impl World {
             let environment = Environment { clock: clock.clone(), entropy };
             let mode = world.settings.modes[i];
             let disk = world.backend.create(mode, &environment)?;
-            shared.state().ledger.open(Book::new(disk.store().identity().log));
+            shared.state().ledger.open(Book::new(disk.store().identity().log, mode));
             world.replicas.push(Replica {
                 disk,
                 running: None,
@@ -151,7 +151,10 @@ impl World {
             let rng = Rng::new(self.seed ^ (self.assembled << 20) ^ ((n as u64) << 10) ^ peer as u64);
             let transport = SimTransport::new(n, peer, &self.network, rng, self.settings.trouble);
             let builder = self.builder(n, as_store()).transport(Arc::new(transport));
+            // A copy that nobody else knows of has to go both ways.
+            let original = n < self.settings.modes.len();
             let builder = match self.settings.topology {
+                _ if !original => builder,
                 Topology::PullingRing => builder.pull_only(),
                 Topology::PushingRing => builder.push_only(),
                 _ => builder,
@@ -291,7 +294,7 @@ impl World {
         self.end(n, 0);
         let replica = &mut self.replicas[n];
         replica.disk = self.backend.create(replica.mode, &replica.environment)?;
-        let mut book = Book::new(replica.disk.store().identity().log);
+        let mut book = Book::new(replica.disk.store().identity().log, replica.mode);
         book.wants_everything = replica.filter.is_everything();
         self.replace(n, book)
     }

@@ -182,12 +182,14 @@ impl Planner<'_> {
             known.extend(self.known.entries.get(&event.id).cloned().map(|entry| (entry, i, event)));
         }
         known.sort_by_key(|(entry, ..)| entry.position);
-        for (entry, i, event) in known {
-            self.written.outcomes[first + i] = self.restamp_one(&entry, event);
+        for (_, i, event) in known {
+            self.written.outcomes[first + i] = self.restamp_one(event);
         }
     }
 
-    fn restamp_one(&mut self, entry: &KnownEntry, event: Event) -> Outcome {
+    fn restamp_one(&mut self, event: Event) -> Outcome {
+        // The same event may be asked for twice: the second time, its stamp is right.
+        let Some(entry) = self.known.entries.get(&event.id).cloned() else { return Outcome::Duplicate };
         let ahead = entry.stamp.timestamp > self.around.now.plus(self.around.tolerance);
         let content = content_hash(&event);
         if !ahead || !self.is_own(entry.stamp.origin) || content != entry.content {

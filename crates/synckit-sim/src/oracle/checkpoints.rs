@@ -1,7 +1,7 @@
 //! L4 and L6: a cursor never passes what is not held, and never passes what was not handed over.
 
 use synckit_core::{
-    LogId,
+    CursorMode, LogId,
     store::{Checkpoint, QuarantineSide, Quarantined},
 };
 
@@ -20,7 +20,9 @@ pub(crate) fn recorded(
         return Ok(());
     }
     let before = book.checkpoints.get(&now.log);
-    pulled(ledger, node, now, before.map_or(0, |b| b.pull.position), &quarantine)?;
+    if book.mode == CursorMode::Integer {
+        pulled(ledger, node, now, before.map_or(0, |b| b.pull.position), &quarantine)?;
+    }
     pushed(ledger, node, now, before.map_or(0, |b| b.push), &quarantine)
 }
 

@@ -48,6 +48,20 @@ impl View {
     }
 }
 
+impl View {
+    pub(crate) fn dump(&self, show: &str) {
+        for e in &self.entries {
+            let parents: Vec<&str> = e.stamp.parents.iter().map(|p| short(p.as_str())).collect();
+            if show.split(',').any(|s| e.event.id.as_str().contains(s) || parents.contains(&s)) {
+                eprintln!("n{} @{} {} {} {}:{} ts {} on {:?} stub {} sup {} {}", self.node, e.position, e.event.id, e.event.aggregate_id, &e.stamp.origin.to_string()[..6], e.stamp.counter, e.stamp.timestamp.as_micros() - 1_767_225_600_000_000, parents, e.stub, e.superseded, if e.event.event_type.as_str() == "synckit.resolution" { String::from_utf8_lossy(e.event.data.bytes()).into_owned() } else {String::new()});
+            }
+        }
+        for q in &self.quarantine {
+            if show.split(',').any(|s| q.id.as_str().contains(s)) { eprintln!("n{} quarantine {:?} {} {:?}:{} {} at {}", self.node, q.side, q.id, q.origin, q.counter, q.refusal, q.position); }
+        }
+    }
+}
+
 /// Compares what all replicas say, with each other and with the model.
 pub(crate) fn check(ledger: &Ledger, views: &[View], only_last_write_wins: bool) -> std::result::Result<(), Violation> {
     let Some(first) = views.first() else { return Ok(()) };
@@ -102,7 +116,7 @@ fn same(first: &View, view: &View) -> std::result::Result<(), Violation> {
         return differ(format!("n{a} and n{b} hold other stamps, such as n{a} {one}"));
     }
     if first.digest.view != view.digest.view {
-        return differ(format!("n{a} and n{b} have other views of the same events"));
+        return differ(format!("n{a} and n{b} have other views of the same events: {}", in_views(first, view)));
     }
     if first.conflicts != view.conflicts {
         return differ(format!(
@@ -111,6 +125,29 @@ fn same(first: &View, view: &View) -> std::result::Result<(), Violation> {
         ));
     }
     Ok(())
+}
+
+fn in_views(first: &View, other: &View) -> String {
+    for (aggregate, graph) in &first.graphs {
+        let ids = |g: &synckit_core::graph::AggregateGraph| -> Vec<String> {
+            g.view().iter().map(|e| short(e.id().as_str()).to_owned()).collect()
+        };
+        let heads = |g: &synckit_core::graph::AggregateGraph| -> Vec<String> {
+            let heads = g.heads().into_iter();
+            heads.map(|h| format!("{}{}", short(h.vertex.as_str()), if h.is_unsettled() { "" } else { "~" })).collect()
+        };
+        let Some(there) = other.graphs.get(aggregate) else { continue };
+        if ids(graph) != ids(there) {
+            return format!(
+                "{aggregate}: {:?} with heads {:?}, and {:?} with heads {:?}",
+                ids(graph),
+                heads(graph),
+                ids(there),
+                heads(there)
+            );
+        }
+    }
+    "in nothing that their histories show".into()
 }
 
 /// Nothing waits that could go on. What another event's id keeps out may wait for a person, and so may what is built on it.

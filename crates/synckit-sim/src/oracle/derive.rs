@@ -174,7 +174,8 @@ impl History {
         of.iter().copied().filter(|e| !of.iter().any(|f| f != e && self.settles(*f, *e))).collect()
     }
 
-    /// The newest domain event of a vertex's view.
+    /// The newest domain event of a vertex's view. Stubs and withdrawn events are among them: they are never listed, and are
+    /// vertices all the same.
     pub(super) fn newest(&self, i: usize) -> Option<usize> {
         self.points[i].view.iter().take_while(|e| *e < self.len()).last()
     }

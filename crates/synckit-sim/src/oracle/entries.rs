@@ -23,7 +23,7 @@ pub(super) enum Body {
 #[derive(Debug)]
 pub(super) struct Vertex {
     pub(super) id: VertexId,
-    /// As its stamp names them, sorted.
+    /// As its stamp names them, held or not; sorted.
     pub(super) parents: Vec<VertexId>,
     pub(super) key: CanonicalKey,
     pub(super) body: Body,
@@ -45,7 +45,7 @@ pub(super) struct Entries {
     pub(super) decisions: Vec<Decided>,
     pub(super) reviews: Vec<(EventId, Review)>,
     pub(super) withdrawals: Vec<Withdrawal>,
-    /// Whether another stamp or another content had some id before.
+    /// Whether some id had another stamp or another content before.
     pub(super) replaced: bool,
 }
 
@@ -81,6 +81,10 @@ impl Entries {
         });
         found.withdraw(&mut vertices);
         found.vertices = vertices.into_values().collect();
+        for vertex in &mut found.vertices {
+            vertex.parents.sort_unstable();
+            vertex.parents.dedup();
+        }
         found.vertices.sort_unstable_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
         Ok(found)
     }

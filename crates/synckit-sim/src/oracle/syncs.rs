@@ -1,7 +1,7 @@
 //! L5 and L7: a sync that ends well has pulled to the head and pushed to the end, and has recognised a peer that is not
 //! what it was.
 
-use synckit_core::{EventId, Mark, store::{QuarantineSide, Quarantined}};
+use synckit_core::{EventId, store::{QuarantineSide, Quarantined}};
 
 use super::Violation;
 use crate::ledger::{Book, Ledger};
@@ -14,21 +14,16 @@ pub(crate) struct Before {
     /// What the node held.
     own: Vec<EventId>,
     peer_log: synckit_core::LogId,
-    /// Whether what the peer has shown is still there.
-    as_known: bool,
     /// How often the peer's store had been replaced.
     peer_age: u64,
 }
 
 impl Before {
-    pub(crate) fn of(ledger: &Ledger, node: usize, peer: usize, address: &str, peer_age: u64) -> Self {
+    pub(crate) fn of(ledger: &Ledger, node: usize, peer: usize) -> Self {
         let ids = |b: &Book| b.counting.keys().cloned().collect();
         let (own, there) = (&ledger.books[node], &ledger.books[peer]);
-        let known = own.checkpoints.values().filter(|c| c.address == address).max_by_key(|c| c.synced_at);
-        let as_known = known.is_none_or(|c| {
-            (c.log == there.log && there.contains(c.seen) && there.contains(c.pull)) || c.seen == Mark::START
-        });
-        Self { peer: ids(there), own: ids(own), peer_log: there.log, as_known, peer_age }
+        let peer_age = ledger.ages[peer];
+        Self { peer: ids(there), own: ids(own), peer_log: there.log, peer_age }
     }
 }
 
@@ -39,7 +34,7 @@ pub(crate) struct Done {
     pub(crate) peer: usize,
     pub(crate) pulled: bool,
     pub(crate) pushed: bool,
-    pub(crate) started_over: bool,
+    pub(crate) address: String,
     pub(crate) peer_age: u64,
 }
 
@@ -52,7 +47,9 @@ pub(crate) fn ended(
 ) -> Result<(), Violation> {
     let (own, peer) = (&ledger.books[done.node], &ledger.books[done.peer]);
     let unchanged = before.peer_age == done.peer_age;
-    if unchanged && !before.as_known && !done.started_over {
+    let known = own.checkpoints.values().filter(|c| c.address == done.address).max_by_key(|c| c.synced_at);
+    let as_known = known.is_some_and(|c| c.log == peer.log && peer.contains(c.seen) && peer.contains(c.pull));
+    if unchanged && !as_known {
         return Err(Violation::new("L5", "the peer is not what it was, and nobody noticed"));
     }
     if !own.wants_everything || ledger.copied {

@@ -3,7 +3,6 @@
 mod doctored;
 mod random;
 mod sample;
-mod scratch;
 
 use synckit_core::{VertexId, graph::ViewEvent};
 
