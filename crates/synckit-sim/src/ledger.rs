@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use synckit_core::{
-    AggregateId, CursorMode, EventId, Hash, LogId, Mark, NodeId, Stamp, VertexId,
+    AggregateId, CursorMode, EventId, Hash, LogId, Mark, NodeId, Stamp, Timestamp, VertexId,
     decision::{Decision, RESOLUTION, WITHDRAWAL, Withdrawal},
     store::{Checkpoint, LogEntry},
 };
@@ -28,8 +28,8 @@ pub(crate) struct Book {
     pub(crate) tape: Vec<Taken>,
     /// Where the entry that counts for an id is in the tape.
     pub(crate) counting: HashMap<EventId, usize>,
-    /// Everything that an event may name as a parent.
-    pub(crate) vertices: HashSet<VertexId>,
+    /// Everything that an event may name as a parent, with its smallest timestamp.
+    pub(crate) vertices: HashMap<VertexId, Timestamp>,
     pub(crate) withdrawn: HashSet<EventId>,
     pub(crate) stamps: HashMap<(NodeId, u64), EventId>,
     pub(crate) checkpoints: HashMap<LogId, Checkpoint>,
@@ -44,7 +44,7 @@ impl Book {
             mode,
             tape: Vec::new(),
             counting: HashMap::new(),
-            vertices: HashSet::new(),
+            vertices: HashMap::new(),
             withdrawn: HashSet::new(),
             stamps: HashMap::new(),
             checkpoints: HashMap::new(),
@@ -72,19 +72,29 @@ impl Book {
         self.counting.contains_key(id) || self.withdrawn.contains(id)
     }
 
+    fn vertex(&mut self, id: VertexId, timestamp: Timestamp) {
+        let smallest = self.vertices.entry(id).or_insert(timestamp);
+        *smallest = timestamp.min(*smallest);
+    }
+
+    /// The newest of these, by the smallest timestamp of each.
+    pub(crate) fn newest(&self, parents: &[VertexId]) -> Timestamp {
+        parents.iter().filter_map(|p| self.vertices.get(p)).copied().max().unwrap_or_default()
+    }
+
     /// Writes an entry down.
     pub(crate) fn add(&mut self, entry: &LogEntry) {
         let id = entry.event.id.clone();
-        self.vertices.insert(VertexId::from(&id));
+        self.vertex(VertexId::from(&id), entry.stamp.timestamp);
         match entry.event.event_type.as_str() {
             RESOLUTION => {
                 if let Ok(decision) = Decision::read(&entry.event, &entry.stamp.parents) {
-                    self.vertices.insert(decision.vertex(&id));
+                    self.vertex(decision.vertex(&id), entry.stamp.timestamp);
                 }
             }
             WITHDRAWAL => {
                 if let Ok(withdrawal) = Withdrawal::read(&entry.event) {
-                    self.vertices.insert(VertexId::from(&withdrawal.id));
+                    self.vertex(VertexId::from(&withdrawal.id), withdrawal.timestamp);
                     self.withdrawn.insert(withdrawal.id);
                 }
             }

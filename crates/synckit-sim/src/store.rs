@@ -185,7 +185,7 @@ impl EventStore for SimStore {
     async fn write(&self, write: Write) -> Result<Written> {
         let call = call_of(&write);
         self.shared.point(call, Phase::Before).await;
-        let pushed = Pushed::of(&write);
+        let pushed = Pushed::of(&self.shared.state().ledger.books[self.node], &write);
         if let Some((store, durable)) = self.durable.as_ref().filter(|_| planted(Plant::AcknowledgedBeforeDurable)) {
             *durable.lock().unwrap_or_else(PoisonError::into_inner) = Some(store.duplicate());
         }

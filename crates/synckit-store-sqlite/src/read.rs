@@ -279,8 +279,8 @@ pub(crate) async fn decisions(
 }
 
 pub(crate) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec<Checkpoint>> {
-    let sql = "SELECT log, address, filter, pull_position, pull_hash, push, seen_position, seen_hash, echo_floor, \
-               synced_at FROM checkpoints ORDER BY log";
+    let sql = "SELECT log, address, filter, pull_position, pull_hash, push, seen_position, seen_hash, \
+               shown_position, shown_hash, echo_floor, synced_at FROM checkpoints ORDER BY log";
     let rows = sqlx::query(sql).fetch_all(connection).await.map_err(from_sqlx("read checkpoints"))?;
     rows.iter()
         .map(|row| {
@@ -292,8 +292,9 @@ pub(crate) async fn checkpoints(connection: &mut SqliteConnection) -> Result<Vec
             checkpoint.pull = Mark { position: row.number(3)?, hash: Hash::from_slice(&row.blob(4)?)? };
             checkpoint.push = row.number(5)?;
             checkpoint.seen = Mark { position: row.number(6)?, hash: Hash::from_slice(&row.blob(7)?)? };
-            checkpoint.echo_floor = row.number(8)?;
-            checkpoint.synced_at = Timestamp::from_micros(row.number(9)?);
+            checkpoint.shown = Mark { position: row.number(8)?, hash: Hash::from_slice(&row.blob(9)?)? };
+            checkpoint.echo_floor = row.number(10)?;
+            checkpoint.synced_at = Timestamp::from_micros(row.number(11)?);
             Ok(checkpoint)
         })
         .collect()

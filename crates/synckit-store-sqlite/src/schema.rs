@@ -100,6 +100,8 @@ CREATE TABLE checkpoints (
     push INTEGER NOT NULL,
     seen_position INTEGER NOT NULL,
     seen_hash BLOB NOT NULL,
+    shown_position INTEGER NOT NULL,
+    shown_hash BLOB NOT NULL,
     echo_floor INTEGER NOT NULL,
     filter BLOB NOT NULL,
     synced_at INTEGER NOT NULL

@@ -167,7 +167,7 @@ async fn forget(connection: &mut SqliteConnection, log: LogId) -> Result<()> {
 }
 
 async fn checkpoint(connection: &mut SqliteConnection, row: &Checkpoint) -> Result<()> {
-    let query = sqlx::query("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    let query = sqlx::query("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(row.log.to_bytes().to_vec())
         .bind(row.address.clone())
         .bind(signed(row.pull.position))
@@ -175,6 +175,8 @@ async fn checkpoint(connection: &mut SqliteConnection, row: &Checkpoint) -> Resu
         .bind(signed(row.push))
         .bind(signed(row.seen.position))
         .bind(row.seen.hash.as_bytes().to_vec())
+        .bind(signed(row.shown.position))
+        .bind(row.shown.hash.as_bytes().to_vec())
         .bind(signed(row.echo_floor))
         .bind(row.filter.as_bytes().to_vec())
         .bind(signed(row.synced_at.as_micros()));

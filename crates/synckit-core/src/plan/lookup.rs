@@ -24,6 +24,15 @@ impl Lookup {
         self.aggregates.insert(event.aggregate_id.clone());
     }
 
+    /// The decision in an event of the kit, if it is a machine's.
+    fn decision(&mut self, event: &Event, parents: &[VertexId]) {
+        if event.event_type.as_str() == RESOLUTION
+            && let Ok(Decision { decision: Some(id), .. }) = Decision::read(event, parents)
+        {
+            self.decisions.insert(id);
+        }
+    }
+
     fn offered(&mut self, offered: &Offered, node: &NodeState) {
         self.event(&offered.event);
         if let Some(stamp) = &offered.stamp {
@@ -32,13 +41,7 @@ impl Lookup {
                 self.own_counters.insert(stamp.counter);
             }
             match offered.event.event_type.as_str() {
-                RESOLUTION => {
-                    if let Ok(Decision { decision: Some(id), .. }) =
-                        Decision::read(&offered.event, &stamp.parents)
-                    {
-                        self.decisions.insert(id);
-                    }
-                }
+                RESOLUTION => self.decision(&offered.event, &stamp.parents),
                 WITHDRAWAL => {
                     if let Ok(withdrawal) = Withdrawal::read(&offered.event) {
                         self.ids.insert(withdrawal.id);
@@ -130,9 +133,10 @@ pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
             }
         }
         Write::Restamp(events) => {
-            for entry in events.iter().filter_map(|e| known.entries.get(&e.id)) {
+            for (event, entry) in events.iter().filter_map(|e| Some((e, known.entries.get(&e.id)?))) {
                 lookup.aggregates.insert(entry.aggregate.clone());
                 entry.stamp.parents.iter().for_each(|p| lookup.vertex(p));
+                lookup.decision(event, &entry.stamp.parents);
             }
         }
         _ => {}

@@ -92,8 +92,11 @@ pub struct Checkpoint {
     pub pull: Mark,
     /// How far our log was pushed.
     pub push: u64,
-    /// The greatest position that it has shown, acknowledgements included.
+    /// The greatest position that it has shown, acknowledgements included, as of the last greeting that verified it.
     pub seen: Mark,
+    /// The greatest position that it has shown since. It takes the place of `seen` once a greeting has verified both: an
+    /// acknowledgement may come from a log that was restored meanwhile, which must not hide that.
+    pub shown: Mark,
     /// What we received from it up to this position of our log is sent back to it: it lost things once.
     pub echo_floor: u64,
     /// The fingerprint of the filter under which it was pulled and pushed.
@@ -112,6 +115,7 @@ impl Checkpoint {
             pull: Mark::START,
             push: 0,
             seen: Mark::START,
+            shown: Mark::START,
             echo_floor: 0,
             filter,
             synced_at: Timestamp::default(),
@@ -120,9 +124,24 @@ impl Checkpoint {
 
     /// Takes note of a mark that the peer has shown.
     pub fn saw(&mut self, mark: Mark) {
-        if mark.position > self.seen.position {
-            self.seen = mark;
+        if mark.position > self.seen.position.max(self.shown.position) {
+            self.shown = mark;
         }
+    }
+
+    /// Takes note that the peer's log leads through everything that it has shown.
+    pub fn verified(&mut self) {
+        if self.shown.position > self.seen.position {
+            self.seen = self.shown;
+        }
+        self.shown = Mark::START;
+    }
+
+    /// The marks by which the peer is recognised.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let shown = (self.shown != Mark::START).then_some(self.shown);
+        [self.pull, self.seen].into_iter().chain(shown).collect()
     }
 }
 

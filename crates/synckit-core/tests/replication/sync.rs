@@ -25,7 +25,7 @@ impl World {
         let void =
             node.checkpoints.values().find(|c| c.address == peer.address && c.log != log).map(|c| c.log);
         if let Some(held) = node.checkpoints.get(&log)
-            && [held.pull, held.seen].iter().all(|m| peer.replica.mark_at(m.position) == Some(*m))
+            && held.marks().iter().all(|m| peer.replica.mark_at(m.position) == Some(*m))
         {
             return (held.clone(), void);
         }

@@ -44,17 +44,6 @@ struct Session {
     forget: Option<synckit_core::LogId>,
     /// All that this node held when the sync began; only in vector mode.
     ours: Option<VectorCursor>,
-    /// The greatest position that the peer has shown since it was greeted. It enters the checkpoint once the peer is seen
-    /// to be what it was still: a hub that was restored meanwhile must not replace what it is recognised by.
-    shown: Mark,
-}
-
-impl Session {
-    fn saw(&mut self, mark: Mark) {
-        if mark.position > self.shown.position {
-            self.shown = mark;
-        }
-    }
 }
 
 impl<'a> Run<'a> {
@@ -108,12 +97,10 @@ impl<'a> Run<'a> {
 
     /// Has the peer verify what it has shown, together with what it is known by.
     async fn verify_shown(&mut self, session: &mut Session) -> Result<()> {
-        let checkpoint = &session.checkpoint;
-        if session.shown.position <= checkpoint.seen.position {
+        if session.checkpoint.shown == Mark::START {
             return Ok(());
         }
-        let mut greeting = start::greeting(Some(checkpoint), false);
-        greeting.marks.push(session.shown);
+        let greeting = start::greeting(Some(&session.checkpoint), false);
         let peer = self.request(|| session.transport.greet(greeting.clone())).await?;
         if !peer.verified {
             return Err(Error::new(
@@ -122,7 +109,7 @@ impl<'a> Run<'a> {
                 "the peer's log was replaced during the sync",
             ));
         }
-        session.checkpoint.saw(session.shown);
+        session.checkpoint.verified();
         Ok(())
     }
 
@@ -161,8 +148,7 @@ impl<'a> Run<'a> {
             peer.vector = None;
             checkpoint.filter = Hash::ZERO;
         }
-        let shown = checkpoint.seen;
-        Ok(Session { transport, peer, checkpoint, forget, ours, shown })
+        Ok(Session { transport, peer, checkpoint, forget, ours })
     }
 
     /// Tries again what is held: what it waited for may have come, or the event that had its id may have been withdrawn.

@@ -21,8 +21,8 @@ impl Run<'_> {
             // Only once the page is stored may the session go on from there.
             let mut covered = session.checkpoint.clone();
             covered.pull = next;
-            session.saw(page.head);
-            session.saw(next);
+            covered.saw(page.head);
+            covered.saw(next);
             let withdraws = page.entries.iter().any(|e| e.event.event_type.as_str() == WITHDRAWAL);
             let apply = Apply {
                 peer: Some(session.peer.log),
@@ -75,6 +75,10 @@ fn check_page(request: &PullRequest, page: &PullPage, session: &Session) -> Resu
         || (page.has_more && page.next.position == request.after.position)
     {
         return Err(Error::new(ErrorKind::Protocol, "pull", "the peer gives pages that do not lead on"));
+    }
+    // What the peer has shown is there: a page that ends before it was answered earlier, to the same request.
+    if session.peer.keeps_stamps && !page.has_more && page.next.position < session.peer.head.position {
+        return Err(Error::new(ErrorKind::Unavailable, "pull", "the peer gives a page that is out of date"));
     }
     Ok(())
 }

@@ -137,7 +137,7 @@ impl Run<'_> {
         if follows(session.checkpoint.pull, &accepted, reply.head) {
             session.checkpoint.pull = reply.head;
         }
-        session.saw(reply.head);
+        session.checkpoint.saw(reply.head);
         let (checkpoint, forget) = (session.checkpoint.clone(), session.forget.take());
         let acknowledged = Acknowledged { checkpoint, refused, released, forget };
         self.node.store.write(Write::Acknowledge(acknowledged)).await?;

@@ -20,7 +20,7 @@ pub(super) struct Start {
 /// What to ask a peer of which this checkpoint is known.
 pub(super) fn greeting(checkpoint: Option<&Checkpoint>, wants_vector: bool) -> Greeting {
     let Some(known) = checkpoint else { return Greeting { wants_vector, ..Greeting::default() } };
-    Greeting { log: Some(known.log), marks: vec![known.pull, known.seen], wants_vector }
+    Greeting { log: Some(known.log), marks: known.marks(), wants_vector }
 }
 
 /// A peer whose log is another one, or is not what it was, is met from the beginning, in both directions. What is in our log
@@ -35,7 +35,11 @@ pub(super) fn plan_start(
     let forget = known.iter().find(|c| c.address == address && c.log != peer.log).map(|c| c.log);
     let met = known.iter().find(|c| c.log == peer.log);
     let mut checkpoint = match met {
-        Some(met) if peer.verified => met.clone(),
+        Some(met) if peer.verified => {
+            let mut met = met.clone();
+            met.verified();
+            met
+        }
         _ => {
             let mut fresh = Checkpoint::start(peer.log, address, filter);
             fresh.echo_floor = head;

@@ -1,7 +1,7 @@
 //! L8 and L9: what is acknowledged is there, and stays there; what waits for a parent really does.
 
 use synckit_core::{
-    EventId, Mark, NodeId, Stamp, Timestamp, VertexId,
+    EventId, Mark, NodeId, Stamp, Timestamp,
     limits::DEFAULT_CLOCK_TOLERANCE_MICROS,
     store::{Outcome, RefusalCode, Write},
 };
@@ -14,35 +14,38 @@ use crate::ledger::Book;
 pub(crate) struct Pushed {
     author: NodeId,
     entries: Vec<(EventId, Option<Stamp>)>,
+    /// Whether all that an entry is built on was there before, under smaller stamps.
+    based: Vec<bool>,
 }
 
 impl Pushed {
-    /// What is pushed, if this is a push.
-    pub(crate) fn of(write: &Write) -> Option<Self> {
+    /// What is pushed to a store, if this is a push.
+    pub(crate) fn of(book: &Book, write: &Write) -> Option<Self> {
         let Write::Apply(apply) = write else { return None };
+        let author = apply.author?;
         let entries = apply.entries.iter().map(|o| (o.event.id.clone(), o.stamp.clone())).collect();
-        apply.author.map(|author| Self { author, entries })
+        let there = |stamp: &Stamp| {
+            stamp.parents.iter().all(|p| book.vertices.contains_key(p)) && book.newest(&stamp.parents) < stamp.timestamp
+        };
+        let based = apply.entries.iter().map(|o| o.stamp.as_ref().is_some_and(there)).collect();
+        Some(Self { author, entries, based })
     }
 }
 
 /// Checks what a store says of entries that it has just been pushed.
 pub(crate) fn taken(book: &Book, pushed: &Pushed, outcomes: &[Outcome], now: Timestamp) -> Result<(), Violation> {
-    for ((id, stamp), outcome) in pushed.entries.iter().zip(outcomes) {
+    for (((id, stamp), based), outcome) in pushed.entries.iter().zip(&pushed.based).zip(outcomes) {
         let Some(stamp) = stamp else { continue };
-        let parents = stamp.parents.iter().filter_map(|p| book.counting.get(p.as_str()));
-        let newest = parents.map(|i| book.tape[*i].stamp.timestamp).max().unwrap_or_default();
+        let newest = book.newest(&stamp.parents);
         match outcome {
             Outcome::Accepted { .. } if stamp.origin == pushed.author => {
                 let limit = |base: Timestamp| base.plus(DEFAULT_CLOCK_TOLERANCE_MICROS);
-                let on_decision = stamp.parents.iter().any(VertexId::is_reserved);
-                if stamp.timestamp > limit(now) && stamp.timestamp > limit(newest) && !on_decision {
+                if stamp.timestamp > limit(now) && stamp.timestamp > limit(newest) {
                     return Err(Violation::new("clock", format!("{id} was taken from a clock far ahead")));
                 }
             }
             Outcome::Refused(refusal) if refusal.code == RefusalCode::WaitingForParent => {
-                let came_along = |p: &VertexId| pushed.entries.iter().any(|(id, _)| id.as_str() == p.as_str());
-                let there = |p: &VertexId| book.vertices.contains(p) && !came_along(p);
-                if stamp.parents.iter().all(there) && newest < stamp.timestamp {
+                if *based {
                     return Err(Violation::new("L9", format!("{id} waits for nothing: {refusal}")));
                 }
             }

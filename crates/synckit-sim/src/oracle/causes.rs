@@ -16,7 +16,7 @@ pub(crate) fn written(book: &Book, new: &[LogEntry]) -> Result<(), Violation> {
     let mut here: HashSet<VertexId> = HashSet::new();
     for entry in new {
         for parent in &entry.stamp.parents {
-            if !(book.vertices.contains(parent) || here.contains(parent)) {
+            if !(book.vertices.contains_key(parent) || here.contains(parent)) {
                 return Err(Violation::new(
                     "L3",
                     format!("{} is in the log before {parent}, which it is built on", entry.event.id),

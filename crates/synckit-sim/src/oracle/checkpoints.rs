@@ -61,6 +61,10 @@ fn pushed(
         let Some(entry) = own.at(position) else {
             return Err(Violation::new("L6", format!("the push cursor is at {}, beyond the log", now.push)));
         };
+        // A smaller stamp of the same event is on its way, further on.
+        if own.counting.get(&entry.id).is_some_and(|at| *at as u64 + 1 > position) {
+            continue;
+        }
         let given = entry.from == Some(now.log) || ever.contains(&entry.id) || own.withdrawn.contains(&entry.id);
         if !given && !holds(&quarantine(), QuarantineSide::Refused, Some(now.log), entry.id.as_str()) {
             return Err(Violation::new(

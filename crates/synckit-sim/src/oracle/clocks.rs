@@ -12,15 +12,11 @@ pub(crate) fn own(book: &Book, node: NodeId, new: &[LogEntry], now: Timestamp) -
             continue;
         }
         let limit = now.plus(DEFAULT_CLOCK_TOLERANCE_MICROS);
-        if entry.stamp.timestamp <= limit || entry.stamp.parents.iter().any(synckit_core::VertexId::is_reserved) {
+        let here = new[..i].iter().filter(|e| entry.stamp.parents.iter().any(|p| e.event.id.as_str() == p.as_str()));
+        let newest = here.map(|e| e.stamp.timestamp).max().unwrap_or_default().max(book.newest(&entry.stamp.parents));
+        if entry.stamp.timestamp <= limit {
             continue;
         }
-        let parents = entry.stamp.parents.iter().filter_map(|p| {
-            let logged = book.counting.get(p.as_str()).map(|at| book.tape[*at].stamp.timestamp);
-            let new = new[..i].iter().filter(|e| e.event.id.as_str() == p.as_str());
-            new.map(|e| e.stamp.timestamp).max().or(logged)
-        });
-        let newest = parents.max().unwrap_or_default();
         if entry.stamp.timestamp > newest.plus(1) {
             return Err(Violation::new("clock", format!("{} is stamped far ahead of the clock", entry.event.id)));
         }

@@ -13,6 +13,8 @@ pub(crate) struct Before {
     peer: Vec<EventId>,
     /// What the node held.
     own: Vec<EventId>,
+    /// How long its log was.
+    length: usize,
     peer_log: synckit_core::LogId,
     /// How often the peer's store had been replaced.
     peer_age: u64,
@@ -23,7 +25,7 @@ impl Before {
         let ids = |b: &Book| b.counting.keys().cloned().collect();
         let (own, there) = (&ledger.books[node], &ledger.books[peer]);
         let peer_age = ledger.ages[peer];
-        Self { peer: ids(there), own: ids(own), peer_log: there.log, peer_age }
+        Self { peer: ids(there), own: ids(own), length: own.tape.len(), peer_log: there.log, peer_age }
     }
 }
 
@@ -63,7 +65,9 @@ pub(crate) fn ended(
         }
     }
     if done.pushed && unchanged && peer.log == before.peer_log {
-        let lacking = before.own.iter().filter(|id| !peer.knows(id) && !own.withdrawn.contains(*id));
+        // What was replaced during the sync goes out with the next.
+        let old = |id: &EventId| own.counting.get(id).is_some_and(|at| *at < before.length);
+        let lacking = before.own.iter().filter(|id| !peer.knows(id) && !own.withdrawn.contains(*id) && old(id));
         if let Some(id) = lacking.filter(|id| !lies(QuarantineSide::Refused, id)).min() {
             return Err(Violation::new("L6", format!("the sync ended well, and {id} was not pushed")));
         }

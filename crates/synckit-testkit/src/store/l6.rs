@@ -59,6 +59,7 @@ fn unusual(log: LogId, n: u64) -> Checkpoint {
     checkpoint.pull = mark(MAX_COUNTER - n);
     checkpoint.push = (1 << 53) + n;
     checkpoint.seen = mark(MAX_COUNTER);
+    checkpoint.shown = mark(MAX_COUNTER - 1);
     checkpoint.echo_floor = 17 + n;
     checkpoint.synced_at = Timestamp::from_micros((1 << 53) - 1);
     checkpoint
