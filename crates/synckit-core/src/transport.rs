@@ -89,7 +89,7 @@ pub struct PushRequest {
     pub log: Option<LogId>,
     /// The node that pushes.
     pub node: NodeId,
-    /// The log that they come from, so that they are not sent back to it; none for a client without one.
+    /// The log that they come from; none for a client without one.
     pub from: Option<LogId>,
     /// The entries.
     pub entries: Vec<Offered>,

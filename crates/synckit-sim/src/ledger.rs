@@ -173,9 +173,6 @@ impl Ledger {
                 ever.insert(withdrawal.id);
             }
             self.totals.entries += 1;
-            if entry.from.is_none() && entry.event.event_type.as_str() == RESOLUTION {
-                self.totals.decisions += 1;
-            }
         }
     }
 

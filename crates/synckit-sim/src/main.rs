@@ -1,24 +1,62 @@
-//! The simulation as a program.
+//! The simulation as a program; `cargo xtask sim` builds and runs it.
 #![forbid(unsafe_code)]
 
-fn main() {
-    synckit_sim::quiet_panics();
-    let host = std::sync::Arc::new(synckit_sim::Host::new().expect("host"));
-    let mut args = std::env::args().skip(1);
-    let from: u64 = args.next().map_or(0, |a| a.parse().expect("seed"));
-    let count: u64 = args.next().map_or(1, |a| a.parse().expect("count"));
-    let mut bad = 0;
-    let start = std::time::Instant::now();
-    for seed in from..from + count {
-        let o = synckit_sim::run_seed(seed, synckit_sim::Kind::Memory, &host, count == 1);
-        if count == 1 && std::env::var("SHOW").is_err() {
-            use std::io::Write as _; let mut out = std::io::stdout().lock(); for l in &o.lines { let _ = writeln!(out, "{l}"); }
-            let _ = writeln!(out, "{:?} {:?} rounds {}", o.totals, o.faults, o.rounds);
-        }
-        if let Some(v) = o.violation {
-            bad += 1;
-            if bad < 40 { println!("seed {seed}: {}: {}", v.invariant, v.what); }
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use clap::Parser;
+use synckit_sim::{Campaign, Host, PLANTS, Planted, quiet_panics, replay, run_campaign, run_plants};
+
+/// Seeded histories of synckit nodes, with faults, checked against the model.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask sim")]
+struct Arguments {
+    /// How many histories; of a planted bug, how many at most.
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// The first seed, or, without --seeds, the only one, with its trace.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only these steps of the history, such as 1,4-6.
+    #[arg(long, requires = "seed", conflicts_with = "seeds")]
+    only: Option<String>,
+    /// Begin no history after so many minutes.
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Plant a bug that a product shipped, or all, one after the other, and look for it.
+    #[arg(long, conflicts_with_all = ["only", "minutes"])]
+    plant: Option<String>,
+}
+
+fn main() -> ExitCode {
+    quiet_panics();
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
     }
-    println!("{bad} of {count} in {:?}", start.elapsed());
+}
+
+fn run(arguments: &Arguments) -> Result<bool, String> {
+    let host = Arc::new(Host::new().map_err(|e| format!("no place for SQLite files: {e}"))?);
+    if let Some(name) = &arguments.plant {
+        return run_plants(&named(name)?, arguments.seeds, &host);
+    }
+    if let (Some(seed), None) = (arguments.seed, arguments.seeds) {
+        return replay(seed, arguments.only.as_deref(), &host);
+    }
+    let limit = arguments.minutes.map(|m| Duration::from_secs_f64(m.max(0.0) * 60.0));
+    let seeds = arguments.seeds.unwrap_or(if limit.is_some() { u64::MAX } else { 2_000 });
+    Ok(run_campaign(Campaign { first: arguments.seed.unwrap_or(0), seeds, limit }, &host))
+}
+
+fn named(name: &str) -> Result<Vec<Planted>, String> {
+    let list: Vec<Planted> = PLANTS.into_iter().filter(|p| name == "all" || p.name == name).collect();
+    if list.is_empty() {
+        let known: Vec<&str> = PLANTS.iter().map(|p| p.name).collect();
+        return Err(format!("there is no bug named {name:?}; known are all, {}", known.join(", ")));
+    }
+    Ok(list)
 }

@@ -131,6 +131,9 @@ impl SimStore {
                 .and_then(|()| oracle::clocks::own(book, identity.node, &page.entries, now))
         };
         ledger.add(self.node, &page.entries);
+        if call == Call::Decide {
+            ledger.totals.decisions += page.entries.len() as u64;
+        }
         let found = found.and_then(|()| {
             if matches!(call, Call::Apply | Call::Acknowledge) {
                 let moved = checkpoints.iter().filter(|c| ledger.books[self.node].checkpoints.get(&c.log) != Some(*c));
@@ -147,6 +150,19 @@ impl SimStore {
             drop(state);
         }
         self.shared.judge(found);
+        if std::env::var("DEEP").is_ok() { self.deep(&page.entries); }
+    }
+
+    fn deep(&self, entries: &[LogEntry]) {
+        let mut touched: Vec<AggregateId> = entries.iter().map(|e| e.event.aggregate_id.clone()).collect();
+        touched.sort(); touched.dedup();
+        let graphs = self.now(self.inner.graphs(&touched)).unwrap();
+        let open = self.now(self.inner.conflicts(None, 1000)).unwrap();
+        for g in graphs {
+            let stored = open.iter().find(|c| c.aggregate == *g.aggregate()).map(|c| c.id.clone());
+            let real = g.conflict().map(|c| c.id);
+            if stored != real { self.shared.judge(Err(oracle::Violation::new("C0", format!("n{} {} heads {:?}", self.node, g.aggregate(), g.heads().iter().map(|h| h.vertex.as_str().to_owned()).collect::<Vec<_>>())))); }
+        }
     }
 
     fn count_conflicts(&self) {

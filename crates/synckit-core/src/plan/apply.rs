@@ -22,6 +22,14 @@ struct Source {
     author: Option<NodeId>,
 }
 
+impl Source {
+    /// The log that the entries were pulled from. One that pushes proves nothing about what its log holds: two copies of a
+    /// store push under one identity.
+    fn pulled_from(self) -> Option<LogId> {
+        self.peer.filter(|_| self.author.is_none())
+    }
+}
+
 impl Planner<'_> {
     pub(super) fn apply(&mut self, apply: Apply) {
         let source = Source { peer: apply.peer, author: apply.author };
@@ -208,7 +216,7 @@ impl Planner<'_> {
         }
         self.observe(stamp.timestamp);
         let position =
-            self.log(event.clone(), stamp.clone(), content, source.peer, offered.stub.is_some(), meaning);
+            self.log(event.clone(), stamp.clone(), content, source.pulled_from(), offered.stub.is_some(), meaning);
         Outcome::Accepted { position }
     }
 
@@ -223,7 +231,7 @@ impl Planner<'_> {
             id: offered.event.id.clone(),
         });
         let event = offered.event.clone();
-        let position = self.log(event, held.stamp, held.content, source.peer, false, Meaning::Domain);
+        let position = self.log(event, held.stamp, held.content, source.pulled_from(), false, Meaning::Domain);
         Outcome::Accepted { position }
     }
 

@@ -158,7 +158,7 @@ pub struct NewEntry {
     pub content: Hash,
     /// The hash of the log up to it.
     pub hash: Hash,
-    /// The log that it was received from.
+    /// The log that it was pulled from.
     pub from: Option<LogId>,
     /// Whether it is a stub.
     pub stub: bool,

@@ -25,7 +25,7 @@ pub struct LogEntry {
     pub content: Hash,
     /// The hash of the log up to it.
     pub hash: Hash,
-    /// The log that it was received from; none if it was appended here.
+    /// The log that it was pulled from; none if it was appended here, or pushed.
     pub from: Option<LogId>,
     /// Whether only id, type, aggregate, stamp and parents are held.
     pub stub: bool,
@@ -72,8 +72,7 @@ pub struct ReadRequest {
     pub filter: Filter,
     /// Leave out what is covered by this cursor.
     pub missing_from: Option<VectorCursor>,
-    /// Leave out what was received from this log at a position of our own log beyond the second value: its own events
-    /// are not sent back to it.
+    /// Leave out what was pulled from this log at a position of our own log beyond the second value: it is not sent back.
     pub not_from: Option<(LogId, u64)>,
     /// Leave out superseded entries.
     pub only_counting: bool,

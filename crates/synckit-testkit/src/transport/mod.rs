@@ -46,7 +46,7 @@ suite! {
         push_again_is_a_duplicate,
         push_to_another_log_fails,
         push_nothing,
-        push_records_where_entries_came_from,
+        push_proves_nothing_about_the_pushers_log,
         push_is_checked_against_its_author,
         push_without_stamps,
         push_stubs,
