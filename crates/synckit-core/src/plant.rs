@@ -58,17 +58,33 @@ pub enum Plant {
 
 #[cfg(all(feature = "planted-bugs", debug_assertions))]
 mod switch {
-    use std::cell::Cell;
+    use std::{
+        cell::{Cell, RefCell},
+        collections::HashMap,
+    };
 
     use super::Plant;
 
     thread_local! {
         static PLANTED: Cell<Option<Plant>> = const { Cell::new(None) };
+        static MEMORY: RefCell<HashMap<u128, u64>> = RefCell::default();
     }
 
     /// Plants a bug for everything that runs on this thread from now on; none takes it out again.
     pub fn plant(bug: Option<Plant>) {
         PLANTED.set(bug);
+        MEMORY.take();
+    }
+
+    /// Keeps a number for a planted bug that has to remember something.
+    pub fn remember(key: u128, value: u64) {
+        MEMORY.with_borrow_mut(|memory| memory.insert(key, value));
+    }
+
+    /// What was kept.
+    #[must_use]
+    pub fn recall(key: u128) -> Option<u64> {
+        MEMORY.with_borrow(|memory| memory.get(&key).copied())
     }
 
     /// Whether this bug is planted.
@@ -79,11 +95,22 @@ mod switch {
 }
 
 #[cfg(all(feature = "planted-bugs", debug_assertions))]
-pub use switch::{plant, planted};
+pub use switch::{plant, planted, recall, remember};
 
 /// Whether this bug is planted: never, in this build.
 #[cfg(not(all(feature = "planted-bugs", debug_assertions)))]
 #[must_use]
 pub const fn planted(_: Plant) -> bool {
     false
+}
+
+/// Nothing, in this build.
+#[cfg(not(all(feature = "planted-bugs", debug_assertions)))]
+pub const fn remember(_: u128, _: u64) {}
+
+/// Nothing, in this build.
+#[cfg(not(all(feature = "planted-bugs", debug_assertions)))]
+#[must_use]
+pub const fn recall(_: u128) -> Option<u64> {
+    None
 }

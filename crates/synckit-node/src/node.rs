@@ -199,6 +199,13 @@ impl SyncNode {
     }
 }
 
+impl Inner {
+    /// Whether a sync has ended since the node was made.
+    pub(crate) fn has_synced(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.answered.lock().unwrap_or_else(PoisonError::into_inner).1.is_some())
+    }
+}
+
 /// A stream of reports; see [`SyncNode::subscribe`].
 #[derive(Debug)]
 pub struct Subscription(broadcast::Receiver<Arc<SyncReport>>);

@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) aggregates: usize,
     pub(crate) resolvers: Vec<Resolver>,
     pub(crate) hub_decides_all: bool,
+    /// Whether people decide, undo and tidy up.
+    pub(crate) people: bool,
     pub(crate) batch: usize,
     pub(crate) attempts: u32,
     /// How many requests of a hundred go wrong.
@@ -179,6 +181,7 @@ fn settings(rng: &mut Rng) -> Settings {
         aggregates: *rng.pick(&[1, 2, 2, 3, 3, 4, 5, 6, 8]),
         resolvers,
         hub_decides_all: rng.percent(25),
+        people: rng.percent(65),
         batch: *rng.pick(&[1, 2, 3, 5, 10, 50, 1_000]),
         attempts: *rng.pick(&[1, 1, 2, 3]),
         trouble: *rng.pick(&[0, 5, 10, 20, 30]),
@@ -211,6 +214,7 @@ fn action(rng: &mut Rng, settings: &Settings, disasters: usize) -> Action {
         36..37 => Action::Contest { node, id: rng.below(4) },
         37..68 => Action::Sync { node, link: rng.below(MOST_NODES) },
         68..70 => Action::SyncAll,
+        70..80 if !settings.people => Action::Sync { node, link: rng.below(MOST_NODES) },
         70..75 => Action::Decide { node, choice: rng.next() },
         75..78 => Action::Undo { node, choice: rng.next() },
         78..80 => Action::Tidy { node, choice: rng.next() },

@@ -19,6 +19,7 @@ use crate::{
     decision::{Decision, MergedEvent},
     error::{Error, ErrorKind, Result},
     ids::{AggregateId, EventId, NodeId, VertexId},
+    plant::{Plant, planted},
     stamp::{CanonicalKey, Timestamp},
     version::VectorClock,
 };
@@ -85,7 +86,8 @@ pub fn leading(heads: &[Head]) -> Option<&Head> {
 /// The parents of a new event on top of these heads: the leading head, and the decisions that it settles.
 #[must_use]
 pub fn parents_for_append(heads: &[Head]) -> Vec<VertexId> {
-    let Some(lead) = leading(heads) else { return Vec::new() };
+    let lead = if planted(Plant::UpdateOnSupersededBase) { heads.last() } else { leading(heads) };
+    let Some(lead) = lead else { return Vec::new() };
     let mut parents: Vec<VertexId> = heads
         .iter()
         .filter(|h| h.vertex == lead.vertex || h.settled_by.contains(&lead.vertex))

@@ -1,7 +1,7 @@
 //! Entries from elsewhere.
 
 use super::{
-    KnownStamp,
+    KnownStamp, NewEntry,
     own::refused,
     planner::{Meaning, Planner},
 };
@@ -9,6 +9,7 @@ use crate::{
     event::Event,
     hash::content_hash,
     ids::{AggregateId, EventId, LogId, NodeId, VertexId},
+    plant::{Plant, planted},
     stamp::{Stamp, Timestamp},
     store::{
         Acknowledged, Apply, Notice, Offered, Outcome, QuarantineSide, Quarantined, Refusal, RefusalCode,
@@ -175,7 +176,11 @@ impl Planner<'_> {
             Err(refusal) => return Outcome::Refused(refusal),
         };
         let held = self.known.own.get(&stamp.counter).is_some_and(|id| *id == event.id);
-        if stamp.origin == self.known.node.node && !held {
+        let duplicates = |e: &NewEntry| e.content == content && e.event.id != event.id;
+        if planted(Plant::DistinctEventsDeduplicated) && self.changes.entries.iter().any(duplicates) {
+            return Outcome::Duplicate;
+        }
+        if stamp.origin == self.known.node.node && !held && !planted(Plant::CountersReused) {
             self.fork(&event.id, stamp.counter);
         }
         if self.known.is_withdrawn(&event.id, stamp) {
@@ -191,7 +196,9 @@ impl Planner<'_> {
             }
             let fills =
                 held.stub && offered.stub.is_none() && held.content == content && held.stamp == *stamp;
-            let smaller = stamp.is_before(&held.stamp) && (held.stub || offered.stub.is_none());
+            let smaller = stamp.is_before(&held.stamp)
+                && (held.stub || offered.stub.is_none())
+                && !planted(Plant::LargerStampKept);
             if held.content != content && (!smaller || event.event_type.is_reserved()) {
                 return refused(
                     RefusalCode::ContentMismatch,
@@ -249,6 +256,9 @@ impl Planner<'_> {
 
     fn skewed(&self, event: &Event, stamp: &Stamp, source: Source) -> Option<Refusal> {
         let tolerance = self.around.tolerance;
+        if planted(Plant::FutureClockBelieved) {
+            return None;
+        }
         if source.author != Some(stamp.origin) || stamp.timestamp <= self.around.now.plus(tolerance) {
             return None;
         }

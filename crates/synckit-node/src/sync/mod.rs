@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use synckit_core::{
     CursorMode, Error, ErrorKind, Hash, Mark, Result, Transport, VectorCursor,
+    plant::{Plant, planted, recall, remember},
     store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, RefusalCode, Write, Written},
     transport::PeerState,
 };
@@ -52,7 +53,17 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) async fn go(mut self) -> Result<()> {
-        let _turn = self.node.store.sync_turn().await?;
+        let turn = self.node.store.sync_turn().await?;
+        if planted(Plant::CancelledSyncKeepsTurn) {
+            let kept = std::mem::ManuallyDrop::new(turn);
+            let done = self.attempts().await;
+            drop(std::mem::ManuallyDrop::into_inner(kept));
+            return done;
+        }
+        self.attempts().await
+    }
+
+    async fn attempts(&mut self) -> Result<()> {
         let Some(transport) = self.node.transport.clone() else {
             return self.resolve().await;
         };
@@ -81,9 +92,17 @@ impl<'a> Run<'a> {
                 return pulled;
             }
             self.resolve().await?;
+            if planted(Plant::CursorMovedByDecision) && self.report.conflicts.resolved > 0 {
+                session.checkpoint.push = self.node.store.head().await?.position;
+            }
         }
-        if self.direction != Direction::Pull {
-            self.push(&mut session).await?;
+        if self.direction != Direction::Pull && !self.gave_up_pushing().await? {
+            let pushed = self.push(&mut session).await;
+            if planted(Plant::FailedPushNotRetried) && pushed.is_err() {
+                let store = &self.node.store;
+                remember(store.identity().log.as_u128(), store.head().await?.position);
+            }
+            pushed?;
         }
         self.verify_shown(&mut session).await?;
         pulled?;
@@ -93,6 +112,15 @@ impl<'a> Run<'a> {
             session.checkpoint.filter = config.filter.fingerprint();
         }
         self.record(&mut session).await
+    }
+
+    /// Never, unless a bug is planted.
+    async fn gave_up_pushing(&self) -> Result<bool> {
+        if !planted(Plant::FailedPushNotRetried) {
+            return Ok(false);
+        }
+        let store = &self.node.store;
+        Ok(recall(store.identity().log.as_u128()) == Some(store.head().await?.position))
     }
 
     /// Has the peer verify what it has shown, together with what it is known by.
@@ -130,9 +158,13 @@ impl<'a> Run<'a> {
             peer = self.request(|| transport.greet(greeting.clone())).await?;
         }
         let head = store.head().await?;
+        let first = planted(Plant::OfflineWritesForgotten) && !self.node.has_synced();
         let Start { mut checkpoint, forget, over, backfill } =
             plan_start(&known, &peer, &address, filter, head.position);
         self.report.started_over |= over;
+        if first {
+            checkpoint.push = head.position;
+        }
         let waits = |q: &Quarantined| q.peer == peer.log && q.refusal.code == RefusalCode::WaitingForParent;
         // Two copies of one node may have used a counter twice, which cursors over counters cannot tell while they cover
         // different ones. What waits for a parent since the last sync shows it: then everything is exchanged.

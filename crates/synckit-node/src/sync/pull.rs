@@ -1,8 +1,9 @@
 //! Pulling to the peer's head.
 
 use synckit_core::{
-    Error, ErrorKind, EventId, Result,
+    AggregateId, Error, ErrorKind, EventId, Mark, Result,
     decision::WITHDRAWAL,
+    plant::{Plant, planted},
     store::{Apply, Write},
     transport::{PullPage, PullRequest},
 };
@@ -16,13 +17,21 @@ impl Run<'_> {
         let mut page = self.request(|| session.transport.pull(request.clone())).await?;
         loop {
             check_page(&request, &page, session)?;
-            let ids: Vec<EventId> = page.entries.iter().map(|e| e.event.id.clone()).collect();
             let (has_more, next) = (page.has_more, page.next);
             // Only once the page is stored may the session go on from there.
             let mut covered = session.checkpoint.clone();
-            covered.pull = next;
+            let half = planted(Plant::HalfTakenForWhole) && session.checkpoint.pull == Mark::START;
+            covered.pull = if half { page.head } else { next };
+            if planted(Plant::OnlyConflictsKept) {
+                let open = self.node.store.conflicts(None, usize::MAX).await?;
+                let in_conflict = |a: &AggregateId| open.iter().any(|c| c.aggregate == *a);
+                if page.entries.iter().any(|e| in_conflict(&e.event.aggregate_id)) {
+                    page.entries.retain(|e| in_conflict(&e.event.aggregate_id));
+                }
+            }
             covered.saw(page.head);
             covered.saw(next);
+            let ids: Vec<EventId> = page.entries.iter().map(|e| e.event.id.clone()).collect();
             let withdraws = page.entries.iter().any(|e| e.event.event_type.as_str() == WITHDRAWAL);
             let apply = Apply {
                 peer: Some(session.peer.log),
@@ -53,7 +62,7 @@ impl Run<'_> {
 
     fn first_request(&self, session: &Session) -> PullRequest {
         let after = match session.ours {
-            Some(_) => synckit_core::Mark::START,
+            Some(_) => Mark::START,
             None => session.checkpoint.pull,
         };
         PullRequest {

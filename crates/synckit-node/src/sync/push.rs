@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use synckit_core::{
     Error, ErrorKind, Event, EventId, Mark, Result, chain_hash,
+    plant::{Plant, planted},
     store::{
         Acknowledged, LogEntry, LogPage, Outcome, QuarantineSide, Quarantined, ReadRequest, RefusalCode,
         Write,
@@ -34,13 +35,20 @@ impl Run<'_> {
     /// peer refused because of its stamp.
     async fn push_to_end(&mut self, session: &mut Session, before: &[Quarantined]) -> Result<Vec<EventId>> {
         let mut skewed = Vec::new();
-        let mut page = self.read_own(session, session.checkpoint.push).await?;
+        let mut from = session.checkpoint.push;
+        if planted(Plant::PushFromPeersPosition) {
+            from = session.peer.head.position.min(self.node.store.head().await?.position);
+        }
+        let mut page = self.read_own(session, from).await?;
         loop {
             let (next, has_more) = (page.next.position, page.has_more);
             let mut entries = std::mem::take(&mut page.entries);
             if !session.peer.keeps_stamps {
                 // A plain log would hand the kit's own events on as if they were its own.
                 entries.retain(|e| !e.event.event_type.is_reserved());
+            }
+            if planted(Plant::BurstDropped) {
+                entries.truncate(8);
             }
             if entries.is_empty() {
                 let moved = next != session.checkpoint.push;
@@ -57,6 +65,9 @@ impl Run<'_> {
             let following = async { if has_more { Some(self.read_own(session, next).await) } else { None } };
             let (reply, following) = tokio::join!(self.offer(session, &entries), following);
             session.checkpoint.push = next;
+            if planted(Plant::CheckpointBeforePush) && reply.is_err() {
+                self.record(session).await?;
+            }
             let again = before.iter().filter(|q| entries.iter().any(|e| e.position == q.position));
             let again: Vec<Quarantined> = again.cloned().collect();
             skewed.extend(self.acknowledge(session, entries, reply?, again).await?);
@@ -134,6 +145,9 @@ impl Run<'_> {
                 }
             }
         }
+        if planted(Plant::PoisonHoldsQueue) && !refused.is_empty() {
+            return Err(Error::new(ErrorKind::Forbidden, "push", "an event was refused"));
+        }
         if follows(session.checkpoint.pull, &accepted, reply.head) {
             session.checkpoint.pull = reply.head;
         }
@@ -149,6 +163,9 @@ impl Run<'_> {
         let mut skewed = Vec::new();
         let mut rows = refused_by(self.node.store.quarantine().await?, session.peer.log);
         rows.retain(|q| q.refusal.code.may_pass());
+        if planted(Plant::RefusedOnceForever) {
+            rows.retain(|q| q.refusal.code != RefusalCode::Quota);
+        }
         rows.sort_by_key(|q| q.position);
         for rows in rows.chunks(self.node.config.batch_size) {
             let ids: Vec<EventId> = rows.iter().map(|q| q.id.clone()).collect();

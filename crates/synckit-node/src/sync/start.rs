@@ -2,6 +2,7 @@
 
 use synckit_core::{
     Hash, LogId, Mark,
+    plant::{Plant, planted},
     store::Checkpoint,
     transport::{Greeting, PeerState},
 };
@@ -43,10 +44,16 @@ pub(super) fn plan_start(
         _ => {
             let mut fresh = Checkpoint::start(peer.log, address, filter);
             fresh.echo_floor = head;
+            if planted(Plant::LocalEventsDropped) && (met.is_some() || forget.is_some()) {
+                fresh.push = head;
+            }
             fresh
         }
     };
     checkpoint.address = address.to_owned();
+    if planted(Plant::SharedCheckpoint) {
+        checkpoint.push = known.iter().map(|c| c.push).max().unwrap_or_default();
+    }
     if checkpoint.filter != filter {
         checkpoint.filter = filter;
         checkpoint.pull = Mark::START;

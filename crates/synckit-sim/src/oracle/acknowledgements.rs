@@ -1,7 +1,8 @@
 //! L8 and L9: what is acknowledged is there, and stays there; what waits for a parent really does.
 
 use synckit_core::{
-    EventId, Mark, NodeId, Stamp, Timestamp,
+    EventId, Mark, NodeId, Stamp, Timestamp, VertexId,
+    decision::{Decision, RESOLUTION},
     limits::DEFAULT_CLOCK_TOLERANCE_MICROS,
     store::{Outcome, RefusalCode, Write},
 };
@@ -16,6 +17,8 @@ pub(crate) struct Pushed {
     entries: Vec<(EventId, Option<Stamp>)>,
     /// Whether all that an entry is built on was there before, under smaller stamps.
     based: Vec<bool>,
+    /// The newest stamp of what an entry is built on, there before or pushed with it.
+    newest: Vec<Timestamp>,
 }
 
 impl Pushed {
@@ -28,19 +31,34 @@ impl Pushed {
             stamp.parents.iter().all(|p| book.vertices.contains_key(p)) && book.newest(&stamp.parents) < stamp.timestamp
         };
         let based = apply.entries.iter().map(|o| o.stamp.as_ref().is_some_and(there)).collect();
-        Some(Self { author, entries, based })
+        let mut pushed: Vec<(VertexId, Timestamp)> = Vec::new();
+        for (event, stamp) in apply.entries.iter().filter_map(|o| Some((&o.event, o.stamp.as_ref()?))) {
+            pushed.push((VertexId::from(&event.id), stamp.timestamp));
+            if event.event_type.as_str() == RESOLUTION
+                && let Ok(decision) = Decision::read(event, &stamp.parents)
+            {
+                pushed.push((decision.vertex(&event.id), stamp.timestamp));
+            }
+        }
+        let along = |p: &VertexId| pushed.iter().filter(|(id, _)| id == p).map(|(_, t)| *t).max();
+        let newest = |stamp: &Stamp| {
+            let along = stamp.parents.iter().filter_map(along).max().unwrap_or_default();
+            along.max(book.newest(&stamp.parents))
+        };
+        let newest = apply.entries.iter().map(|o| o.stamp.as_ref().map(newest).unwrap_or_default()).collect();
+        Some(Self { author, entries, based, newest })
     }
 }
 
 /// Checks what a store says of entries that it has just been pushed.
-pub(crate) fn taken(book: &Book, pushed: &Pushed, outcomes: &[Outcome], now: Timestamp) -> Result<(), Violation> {
-    for (((id, stamp), based), outcome) in pushed.entries.iter().zip(&pushed.based).zip(outcomes) {
+pub(crate) fn taken(pushed: &Pushed, outcomes: &[Outcome], now: Timestamp) -> Result<(), Violation> {
+    let entries = pushed.entries.iter().zip(&pushed.based).zip(&pushed.newest);
+    for ((((id, stamp), based), newest), outcome) in entries.zip(outcomes) {
         let Some(stamp) = stamp else { continue };
-        let newest = book.newest(&stamp.parents);
         match outcome {
             Outcome::Accepted { .. } if stamp.origin == pushed.author => {
                 let limit = |base: Timestamp| base.plus(DEFAULT_CLOCK_TOLERANCE_MICROS);
-                if stamp.timestamp > limit(now) && stamp.timestamp > limit(newest) {
+                if stamp.timestamp > limit(now) && stamp.timestamp > limit(*newest) {
                     return Err(Violation::new("clock", format!("{id} was taken from a clock far ahead")));
                 }
             }

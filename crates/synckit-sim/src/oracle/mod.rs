@@ -18,6 +18,7 @@ pub(crate) mod log;
 pub mod newest_write;
 pub(crate) mod nothing_lost;
 pub(crate) mod order;
+pub(crate) mod parents;
 pub mod people;
 pub mod reviews;
 mod set;
