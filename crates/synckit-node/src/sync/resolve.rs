@@ -6,8 +6,9 @@ use futures_util::FutureExt as _;
 use synckit_core::{
     AggregateId, Event, EventId, Result, Stamp,
     decision::{Decision, Review},
-    graph::{AggregateGraph, ConflictOutline, ViewEvent},
+    graph::{AggregateGraph, ConflictOutline, SideOutline, ViewEvent},
     limits::{DECIDE_ANYWHERE_AFTER_MICROS, MAX_PARENTS},
+    plant::{Plant, planted},
     store::{DecisionDraft, Identity, LogEntry, Outcome, Write},
 };
 use synckit_resolve::{Conflict, Reads, Resolution, Side};
@@ -80,6 +81,9 @@ impl Run<'_> {
             let (id, aggregate, heads) =
                 (outline.id.clone(), outline.aggregate.clone(), outline.heads.clone());
             let adopted: Vec<_> = outline.sides.iter().map(|s| s.head.clone()).collect();
+            let own = self.node.store.identity().node;
+            let is_own = |s: &&SideOutline| s.newest.as_ref().is_some_and(|k| k.origin == own);
+            let local = outline.sides.iter().find(is_own).map(|s| s.head.clone());
             let review = |reason: String| Review { conflict: id.clone(), heads: heads.clone(), reason };
             match self.ask(conflict(outline, &loaded)).await {
                 Ok(Resolution::Adopt {
@@ -92,6 +96,8 @@ impl Run<'_> {
                     group,
                     reasons,
                 }) => {
+                    let local = local.filter(|_| planted(Plant::LocalSideWins));
+                    let adopts = local.map_or(adopts, |head| vec![head]);
                     if adopts.is_empty() || !adopts.iter().all(|h| adopted.contains(h)) {
                         let name = self.node.resolver.name();
                         let reason =
