@@ -35,8 +35,8 @@ const BENCHES: [Bench; 6] = [
     Bench { name: "load", group: "sqlite", run: load::run },
     Bench { name: "pull", group: "sync", run: sync::pull },
     Bench { name: "push", group: "sync", run: sync::push },
-    Bench { name: "change", group: "scale", run: change::run },
     Bench { name: "memory", group: "scale", run: memory::run },
+    Bench { name: "change", group: "scale", run: change::run },
 ];
 
 #[derive(Debug, Parser)]

@@ -6,8 +6,8 @@ use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use synckit_core::{
     AggregateId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Result, Stamp,
     Timestamp, VertexId, decode_offered, decode_parents,
-    graph::{Vertex, decode_heads},
-    plan::{Known, KnownEntry, Lookup, NodeState, vertex_of},
+    graph::Vertex,
+    plan::{Known, Lookup, NodeState, vertex_of},
     store::{QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
 
@@ -80,20 +80,12 @@ pub(crate) async fn look_up(
     let failed = from_sqlx(OPERATION);
     if !lookup.ids.is_empty() {
         let ids = list(&lookup.ids);
-        let sql = "SELECT e.id, e.position, e.event_type, e.aggregate_id, e.content, e.stub, \
-                   e.origin, e.counter, e.timestamp, e.parents \
-                   FROM json_each(?) j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0";
-        for row in sqlx::query(sql).bind(&ids).fetch_all(&mut *connection).await.map_err(&failed)? {
-            let entry = KnownEntry {
-                position: row.number(1)?,
-                event_type: EventType::new(row.text(2)?)?,
-                aggregate: AggregateId::new(row.text(3)?)?,
-                content: Hash::from_slice(&row.blob(4)?)?,
-                stub: row.number(5)? != 0,
-                stamp: row.stamp(6)?,
-            };
-            known.entries.insert(EventId::new(row.text(0)?)?, entry);
-        }
+        let mut query = packed::select_known();
+        query
+            .push(" FROM json_each(")
+            .push_bind(ids.clone())
+            .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
+        known.entries.extend(packed::known(connection, query, OPERATION).await?);
         let sql = "SELECT w.id, w.origin, w.counter, w.timestamp, w.parents \
                    FROM json_each(?) j CROSS JOIN withdrawn w ON w.id = j.value";
         for row in sqlx::query(sql).bind(&ids).fetch_all(&mut *connection).await.map_err(&failed)? {
@@ -109,13 +101,12 @@ pub(crate) async fn look_up(
         }
     }
     if !lookup.aggregates.is_empty() {
-        let sql = "SELECT a.aggregate_id, a.heads FROM json_each(?) j \
-                   CROSS JOIN aggregates a ON a.aggregate_id = j.value";
-        let rows = sqlx::query(sql).bind(list(&lookup.aggregates)).fetch_all(&mut *connection).await;
-        for row in rows.map_err(&failed)? {
-            let heads = decode_heads(row.try_get(1).map_err(&failed)?)?;
-            known.heads.insert(AggregateId::new(row.text(0)?)?, heads);
-        }
+        let mut query = packed::select_heads();
+        query
+            .push(" FROM json_each(")
+            .push_bind(list(&lookup.aggregates))
+            .push(") j CROSS JOIN aggregates a ON a.aggregate_id = j.value");
+        known.heads.extend(packed::heads(connection, query, OPERATION).await?);
     }
     if !lookup.own_counters.is_empty() {
         own_events(connection, &lookup.own_counters, known).await?;

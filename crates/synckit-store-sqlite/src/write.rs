@@ -8,11 +8,14 @@ use synckit_core::{
     store::{Checkpoint, QuarantineSide, Quarantined},
 };
 
-use crate::{error::from_sqlx, progress, read::signed};
+use crate::{
+    error::from_sqlx,
+    pack::{ROWS, Rows},
+    progress,
+    read::signed,
+};
 
 const OPERATION: &str = "write";
-/// Rows a statement: few enough for SQLite's limit of parameters, many enough to make a statement's cost small.
-const ROWS: usize = 500;
 
 pub(crate) async fn store(connection: &mut SqliteConnection, changes: Changes) -> Result<()> {
     if !changes.superseded.is_empty() {
@@ -90,42 +93,63 @@ async fn run(connection: &mut SqliteConnection, query: Query) -> Result<()> {
     query.execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
 }
 
-async fn entries(connection: &mut SqliteConnection, rows: &[NewEntry]) -> Result<()> {
-    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO entries ");
-    query.push_values(rows, |mut q, row| {
-        let codec = (row.event.data.codec() != JSON).then(|| row.event.data.codec().to_owned());
-        let metadata = (!row.event.metadata.is_empty()).then(|| row.event.metadata.as_json().to_owned());
-        q.push_bind(signed(row.position));
-        q.push_bind(row.event.id.as_str().to_owned());
-        q.push_bind(row.event.event_type.as_str().to_owned());
-        q.push_bind(row.event.aggregate_id.as_str().to_owned());
-        q.push_bind(codec);
-        q.push_bind(row.event.data.bytes().to_vec());
-        q.push_bind(metadata);
-        q.push_bind(row.stamp.origin.to_bytes().to_vec());
-        q.push_bind(signed(row.stamp.counter));
-        q.push_bind(signed(row.stamp.timestamp.as_micros()));
-        q.push_bind(encode_parents(&row.stamp.parents));
-        q.push_bind(row.content.as_bytes().to_vec());
-        q.push_bind(row.hash.as_bytes().to_vec());
-        q.push_bind(row.from.map(|log| log.to_bytes().to_vec()));
-        q.push_bind(row.stub);
-        q.push_bind(row.superseded);
-    });
-    query.build().execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
+const ENTRY_COLUMNS: &str = "position, counter, timestamp, stub, superseded, \
+    id, type, aggregate, codec, data, metadata, parents, origin, content, hash, received, ends";
+const INSERT_ENTRIES: &str = "INSERT INTO entries SELECT position, \
+    CAST(substr({bytes}, id, type - id) AS TEXT), \
+    CAST(substr({bytes}, type, aggregate - type) AS TEXT), \
+    CAST(substr({bytes}, aggregate, codec - aggregate) AS TEXT), \
+    nullif(CAST(substr({bytes}, codec, data - codec) AS TEXT), ''), \
+    substr({bytes}, data, metadata - data), \
+    nullif(CAST(substr({bytes}, metadata, parents - metadata) AS TEXT), ''), \
+    substr({bytes}, origin, content - origin), counter, timestamp, \
+    substr({bytes}, parents, origin - parents), \
+    substr({bytes}, content, hash - content), substr({bytes}, hash, received - hash), \
+    nullif(substr({bytes}, received, ends - received), x''), stub, superseded FROM r";
+
+async fn entries(connection: &mut SqliteConnection, new: &[NewEntry]) -> Result<()> {
+    let mut rows = Rows::new();
+    for new in new {
+        let event = &new.event;
+        let codec = if event.data.codec() == JSON { "" } else { event.data.codec() };
+        let metadata = if event.metadata.is_empty() { "" } else { event.metadata.as_json() };
+        rows.row(&[
+            signed(new.position),
+            signed(new.stamp.counter),
+            signed(new.stamp.timestamp.as_micros()),
+            i64::from(new.stub),
+            i64::from(new.superseded),
+        ])
+        .bytes(event.id.as_str().as_bytes())
+        .bytes(event.event_type.as_str().as_bytes())
+        .bytes(event.aggregate_id.as_str().as_bytes())
+        .bytes(codec.as_bytes())
+        .bytes(event.data.bytes())
+        .bytes(metadata.as_bytes())
+        .bytes(&encode_parents(&new.stamp.parents))
+        .bytes(&new.stamp.origin.to_bytes())
+        .bytes(new.content.as_bytes())
+        .bytes(new.hash.as_bytes())
+        .bytes(new.from.map(LogId::to_bytes).as_ref().map_or(&[], |log| log));
+    }
+    rows.run(connection, ENTRY_COLUMNS, INSERT_ENTRIES, OPERATION).await
 }
 
-async fn heads(connection: &mut SqliteConnection, rows: &[NewHeads]) -> Result<()> {
-    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO aggregates ");
-    query.push_values(rows, |mut q, row| {
-        q.push_bind(row.aggregate.as_str().to_owned());
-        q.push_bind(encode_heads(&row.heads));
-        q.push_bind(row.conflict.as_ref().map(|c| c.as_str().to_owned()));
-    });
-    query.push(
-        " ON CONFLICT (aggregate_id) DO UPDATE SET heads = excluded.heads, conflict = excluded.conflict",
-    );
-    query.build().execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
+/// Without `WHERE true`, what follows would be read as the condition of a join.
+const INSERT_HEADS: &str = "INSERT INTO aggregates SELECT CAST(substr({bytes}, name, heads - name) AS TEXT), \
+    substr({bytes}, heads, conflict - heads), \
+    nullif(CAST(substr({bytes}, conflict, ends - conflict) AS TEXT), '') FROM r WHERE true \
+    ON CONFLICT (aggregate_id) DO UPDATE SET heads = excluded.heads, conflict = excluded.conflict";
+
+async fn heads(connection: &mut SqliteConnection, new: &[NewHeads]) -> Result<()> {
+    let mut rows = Rows::new();
+    for new in new {
+        rows.row(&[])
+            .bytes(new.aggregate.as_str().as_bytes())
+            .bytes(&encode_heads(&new.heads))
+            .bytes(new.conflict.as_ref().map_or("", |c| c.as_str()).as_bytes());
+    }
+    rows.run(connection, "name, heads, conflict, ends", INSERT_HEADS, OPERATION).await
 }
 
 const fn side(side: QuarantineSide) -> &'static str {
