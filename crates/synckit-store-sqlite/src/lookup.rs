@@ -49,11 +49,30 @@ impl Columns for SqliteRow {
     }
 }
 
-/// A set of texts as one parameter, for `json_each`.
-pub(crate) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
-    let texts: Vec<T> = texts.into_iter().collect();
-    let unique: BTreeSet<&str> = texts.iter().map(AsRef::as_ref).collect();
-    serde_json::Value::from_iter(unique).to_string()
+/// Texts as one parameter, for `json_each`; each of them once.
+pub(crate) fn list<'a, T: AsRef<str> + 'a>(texts: impl IntoIterator<Item = &'a T>) -> String {
+    let unique: BTreeSet<&str> = texts.into_iter().map(AsRef::as_ref).collect();
+    array(unique)
+}
+
+/// Texts as one parameter, for `json_each`.
+fn array<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut array = String::from("[");
+    for text in texts {
+        if array.len() > 1 {
+            array.push(',');
+        }
+        // Names that need no escapes are the rule.
+        if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+            array.push('"');
+            array.push_str(text);
+            array.push('"');
+        } else {
+            array.push_str(&serde_json::Value::from(text).to_string());
+        }
+    }
+    array.push(']');
+    array
 }
 
 pub(crate) async fn node(connection: &mut SqliteConnection) -> Result<NodeState> {
@@ -79,7 +98,7 @@ pub(crate) async fn look_up(
 ) -> Result<()> {
     let failed = from_sqlx(OPERATION);
     if !lookup.ids.is_empty() {
-        let ids = list(&lookup.ids);
+        let ids = array(lookup.ids.iter().map(AsRef::as_ref));
         let mut query = packed::select_known();
         query
             .push(" FROM json_each(")
@@ -104,7 +123,7 @@ pub(crate) async fn look_up(
         let mut query = packed::select_heads();
         query
             .push(" FROM json_each(")
-            .push_bind(list(&lookup.aggregates))
+            .push_bind(array(lookup.aggregates.iter().map(AsRef::as_ref)))
             .push(") j CROSS JOIN aggregates a ON a.aggregate_id = j.value");
         known.heads.extend(packed::heads(connection, query, OPERATION).await?);
     }

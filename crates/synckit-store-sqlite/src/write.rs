@@ -10,7 +10,7 @@ use synckit_core::{
 
 use crate::{
     error::from_sqlx,
-    pack::{ROWS, Rows},
+    pack::{Packed, ROWS, Rows, run_all},
     progress,
     read::signed,
 };
@@ -29,12 +29,8 @@ pub(crate) async fn store(connection: &mut SqliteConnection, changes: Changes) -
         )
         .await?;
     }
-    for rows in changes.entries.chunks(ROWS) {
-        entries(connection, rows).await?;
-    }
-    for rows in changes.heads.chunks(ROWS) {
-        heads(connection, rows).await?;
-    }
+    run_all(connection, &changes.entries, OPERATION, entries).await?;
+    run_all(connection, &changes.heads, OPERATION, heads).await?;
     progress::record(connection, &changes.entries, &changes.known_stamps).await?;
     for rows in changes.decisions.chunks(ROWS) {
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT OR REPLACE INTO decisions ");
@@ -93,46 +89,47 @@ async fn run(connection: &mut SqliteConnection, query: Query) -> Result<()> {
     query.execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
 }
 
-const ENTRY_COLUMNS: &str = "position, counter, timestamp, stub, superseded, \
-    id, type, aggregate, codec, data, metadata, parents, origin, content, hash, received, ends";
+/// What has a length of its own comes before what has not, and small lengths share a number.
+const ENTRY_COLUMNS: &str = "position, counter, timestamp, bits, origin, id, data, metadata, parents, ends";
 const INSERT_ENTRIES: &str = "INSERT INTO entries SELECT position, \
-    CAST(substr({bytes}, id, type - id) AS TEXT), \
-    CAST(substr({bytes}, type, aggregate - type) AS TEXT), \
-    CAST(substr({bytes}, aggregate, codec - aggregate) AS TEXT), \
-    nullif(CAST(substr({bytes}, codec, data - codec) AS TEXT), ''), \
+    CAST(substr({bytes}, id, bits & 255) AS TEXT), \
+    CAST(substr({bytes}, id + (bits & 255), bits >> 8 & 255) AS TEXT), \
+    CAST(substr({bytes}, id + (bits & 255) + (bits >> 8 & 255), bits >> 16 & 255) AS TEXT), \
+    iif(bits >> 24 & 255, CAST(substr({bytes}, data - (bits >> 24 & 255), bits >> 24 & 255) AS TEXT), NULL), \
     substr({bytes}, data, metadata - data), \
-    nullif(CAST(substr({bytes}, metadata, parents - metadata) AS TEXT), ''), \
-    substr({bytes}, origin, content - origin), counter, timestamp, \
-    substr({bytes}, parents, origin - parents), \
-    substr({bytes}, content, hash - content), substr({bytes}, hash, received - hash), \
-    nullif(substr({bytes}, received, ends - received), x''), stub, superseded FROM r";
+    iif(metadata < parents, CAST(substr({bytes}, metadata, parents - metadata) AS TEXT), NULL), \
+    substr({bytes}, origin, 16), counter, timestamp, substr({bytes}, parents, ends - parents), \
+    substr({bytes}, origin + 16, 32), substr({bytes}, origin + 48, 32), \
+    iif(origin + 80 < id, substr({bytes}, origin + 80, 16), NULL), bits >> 32 & 1, bits >> 33 & 1 FROM r";
 
-async fn entries(connection: &mut SqliteConnection, new: &[NewEntry]) -> Result<()> {
+fn entries(new: &[NewEntry]) -> Option<Packed> {
     let mut rows = Rows::new();
     for new in new {
         let event = &new.event;
+        let names = [event.id.as_str(), event.event_type.as_str(), event.aggregate_id.as_str()];
         let codec = if event.data.codec() == JSON { "" } else { event.data.codec() };
         let metadata = if event.metadata.is_empty() { "" } else { event.metadata.as_json() };
+        let length = |text: &str, at: u32| i64::try_from(text.len()).unwrap_or(0) << at;
+        let lengths = length(names[0], 0) | length(names[1], 8) | length(names[2], 16) | length(codec, 24);
         rows.row(&[
             signed(new.position),
             signed(new.stamp.counter),
             signed(new.stamp.timestamp.as_micros()),
-            i64::from(new.stub),
-            i64::from(new.superseded),
+            lengths | i64::from(new.stub) << 32 | i64::from(new.superseded) << 33,
         ])
-        .bytes(event.id.as_str().as_bytes())
-        .bytes(event.event_type.as_str().as_bytes())
-        .bytes(event.aggregate_id.as_str().as_bytes())
+        .part(&new.stamp.origin.to_bytes())
+        .part(new.content.as_bytes())
+        .part(new.hash.as_bytes())
+        .bytes(new.from.map(LogId::to_bytes).as_ref().map_or(&[], |log| log))
+        .part(names[0].as_bytes())
+        .part(names[1].as_bytes())
+        .part(names[2].as_bytes())
         .bytes(codec.as_bytes())
         .bytes(event.data.bytes())
         .bytes(metadata.as_bytes())
-        .bytes(&encode_parents(&new.stamp.parents))
-        .bytes(&new.stamp.origin.to_bytes())
-        .bytes(new.content.as_bytes())
-        .bytes(new.hash.as_bytes())
-        .bytes(new.from.map(LogId::to_bytes).as_ref().map_or(&[], |log| log));
+        .bytes(&encode_parents(&new.stamp.parents));
     }
-    rows.run(connection, ENTRY_COLUMNS, INSERT_ENTRIES, OPERATION).await
+    rows.statement(ENTRY_COLUMNS, INSERT_ENTRIES)
 }
 
 /// Without `WHERE true`, what follows would be read as the condition of a join.
@@ -141,7 +138,7 @@ const INSERT_HEADS: &str = "INSERT INTO aggregates SELECT CAST(substr({bytes}, n
     nullif(CAST(substr({bytes}, conflict, ends - conflict) AS TEXT), '') FROM r WHERE true \
     ON CONFLICT (aggregate_id) DO UPDATE SET heads = excluded.heads, conflict = excluded.conflict";
 
-async fn heads(connection: &mut SqliteConnection, new: &[NewHeads]) -> Result<()> {
+fn heads(new: &[NewHeads]) -> Option<Packed> {
     let mut rows = Rows::new();
     for new in new {
         rows.row(&[])
@@ -149,7 +146,7 @@ async fn heads(connection: &mut SqliteConnection, new: &[NewHeads]) -> Result<()
             .bytes(&encode_heads(&new.heads))
             .bytes(new.conflict.as_ref().map_or("", |c| c.as_str()).as_bytes());
     }
-    rows.run(connection, "name, heads, conflict, ends", INSERT_HEADS, OPERATION).await
+    rows.statement("name, heads, conflict, ends", INSERT_HEADS)
 }
 
 const fn side(side: QuarantineSide) -> &'static str {

@@ -30,10 +30,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Pushes from the push cursor to the end of the log; while the peer takes one page, the next is read. Returns what the
-    /// peer refused because of its stamp.
+    /// Pushes from the push cursor to the end of the log; while the peer takes one page, the next is read, and what it said
+    /// of the one before is recorded. Returns what the peer refused because of its stamp.
     async fn push_to_end(&mut self, session: &mut Session, before: &[Quarantined]) -> Result<Vec<EventId>> {
         let mut skewed = Vec::new();
+        let mut said = None;
         let mut page = self.read_own(session, session.checkpoint.push).await?;
         loop {
             let (next, has_more) = (page.next.position, page.has_more);
@@ -43,6 +44,7 @@ impl Run<'_> {
                 entries.retain(|e| !e.event.event_type.is_reserved());
             }
             if entries.is_empty() {
+                self.acknowledged(said.take()).await?;
                 let moved = next != session.checkpoint.push;
                 session.checkpoint.push = next;
                 if moved {
@@ -55,14 +57,20 @@ impl Run<'_> {
                 continue;
             }
             let following = async { if has_more { Some(self.read_own(session, next).await) } else { None } };
-            let (reply, following) = tokio::join!(self.offer(session, &entries), following);
+            let (reply, following, recorded) =
+                tokio::join!(self.offer(session, &entries), following, self.acknowledged(said.take()));
+            recorded?;
             session.checkpoint.push = next;
             let again = before.iter().filter(|q| entries.iter().any(|e| e.position == q.position));
             let again: Vec<Quarantined> = again.cloned().collect();
-            skewed.extend(self.acknowledge(session, entries, reply?, again).await?);
+            let (acknowledged, page_skewed) = self.digest(session, &entries, reply?, again);
+            skewed.extend(page_skewed);
             match following {
-                Some(read) => page = read?,
-                None => return Ok(skewed),
+                Some(Ok(read)) => (said, page) = (Some(acknowledged), read),
+                last => {
+                    self.acknowledged(Some(acknowledged)).await?;
+                    return last.transpose().map(|_| skewed);
+                }
             }
         }
     }
@@ -93,14 +101,14 @@ impl Run<'_> {
         Ok(reply)
     }
 
-    /// Records what the peer said, with the checkpoint.
-    async fn acknowledge(
+    /// What is to be recorded of what the peer said, with the checkpoint; and what it refused because of its stamp.
+    fn digest(
         &mut self,
         session: &mut Session,
-        entries: Vec<LogEntry>,
+        entries: &[LogEntry],
         reply: PushReply,
         again: Vec<Quarantined>,
-    ) -> Result<Vec<EventId>> {
+    ) -> (Acknowledged, Vec<EventId>) {
         let mut rows: HashMap<u64, Quarantined> = again.into_iter().map(|q| (q.position, q)).collect();
         let (mut refused, mut released, mut skewed) = (Vec::new(), Vec::new(), Vec::new());
         let mut accepted: Vec<(u64, &LogEntry)> = Vec::new();
@@ -139,9 +147,14 @@ impl Run<'_> {
         }
         session.saw(reply.head);
         let (checkpoint, forget) = (session.checkpoint.clone(), session.forget.take());
-        let acknowledged = Acknowledged { checkpoint, refused, released, forget };
-        self.node.store.write(Write::Acknowledge(acknowledged)).await?;
-        Ok(skewed)
+        (Acknowledged { checkpoint, refused, released, forget }, skewed)
+    }
+
+    async fn acknowledged(&self, said: Option<Acknowledged>) -> Result<()> {
+        match said {
+            Some(said) => self.node.store.write(Write::Acknowledge(said)).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Offers again what the peer refused for a reason that may have gone. Returns what it refuses still because of its stamp.
@@ -163,7 +176,9 @@ impl Run<'_> {
                 continue;
             }
             let reply = self.offer(session, &entries).await?;
-            skewed.extend(self.acknowledge(session, entries, reply, rows.to_vec()).await?);
+            let (acknowledged, still) = self.digest(session, &entries, reply, rows.to_vec());
+            self.acknowledged(Some(acknowledged)).await?;
+            skewed.extend(still);
         }
         Ok(skewed)
     }
