@@ -106,7 +106,8 @@ pub(crate) async fn look_up(
             .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
         known.entries.extend(packed::known(connection, query, OPERATION).await?);
         let sql = "SELECT w.id, w.origin, w.counter, w.timestamp, w.parents \
-                   FROM json_each(?) j CROSS JOIN withdrawn w ON w.id = j.value";
+                   FROM json_each(?) j CROSS JOIN withdrawn w ON w.id = j.value \
+                   WHERE EXISTS (SELECT 1 FROM withdrawn)";
         for row in sqlx::query(sql).bind(&ids).fetch_all(&mut *connection).await.map_err(&failed)? {
             known.withdrawn.entry(EventId::new(row.text(0)?)?).or_default().push(row.stamp(1)?);
         }

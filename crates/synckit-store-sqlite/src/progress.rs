@@ -54,8 +54,9 @@ pub(crate) async fn record(
     };
     if known.is_empty() {
         // Only an event that was there before can come with a stamp that was there before.
-        insert_logged(connection, entries).await?;
-        stamps.iter().for_each(new);
+        let (inserted, ()) =
+            tokio::join!(biased; insert_logged(connection, entries), async { stamps.iter().for_each(new) });
+        inserted?;
     } else {
         for rows in stamps.chunks(ROWS) {
             let mut before = existing(connection, rows).await?;
