@@ -15,6 +15,9 @@ use synckit_core::{
 
 use crate::error::from_sqlx;
 
+/// What a packed entry takes, roughly: makes room for about as many as there are.
+const USUAL_BYTES: usize = 512;
+
 /// An entry `e`. Names and canonical JSON have no control characters, so that a line feed ends each.
 const ENTRY: &str = "format('%d,%d,%d,%d,%d,%d;%s\n%s\n%s\n%s\n%s\n', e.position, e.counter, e.timestamp, \
     e.stub + 2 * e.superseded + 4 * (e.received_from IS NOT NULL), octet_length(e.data), octet_length(e.parents), \
@@ -124,7 +127,7 @@ async fn rows<T>(
         query.build_query_scalar().fetch_one(connection).await.map_err(from_sqlx(operation))?;
     let packed = packed.unwrap_or_default();
     let mut rest = Packed(&packed);
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(packed.len() / USUAL_BYTES);
     while !rest.0.is_empty() {
         found.push(read(&mut rest)?);
     }
