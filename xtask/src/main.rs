@@ -1,6 +1,7 @@
 //! The project's chores: `cargo xtask --help`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod january;
 mod run;
 mod tidy;
@@ -32,6 +33,14 @@ enum Chore {
         #[arg(long)]
         file: Option<PathBuf>,
     },
+    /// Speed and memory against plain SQLite; fails if a target is missed.
+    Bench {
+        /// Benches or groups; all of them if none is named.
+        names: Vec<String>,
+        /// One JSON object a line instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -40,6 +49,7 @@ fn main() -> ExitCode {
         Chore::Test => test(),
         Chore::Tidy => tidy::check(),
         Chore::January { file } => january::run(file),
+        Chore::Bench { names, json } => bench::run(&names, json),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

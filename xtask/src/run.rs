@@ -25,9 +25,14 @@ pub(crate) fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Outcome<(
 
 /// The command line, built in release mode.
 pub(crate) fn synckit() -> Outcome<PathBuf> {
-    cargo(&["build", "--release", "--package", "synckit-cli"], &[])?;
+    built("synckit-cli", "synckit")
+}
+
+/// A program of a package, built in release mode.
+pub(crate) fn built(package: &str, program: &str) -> Outcome<PathBuf> {
+    cargo(&["build", "--release", "--package", package], &[])?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join("release").join(format!("synckit{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target.join("release").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// What a program prints, once it has ended well.

@@ -226,7 +226,12 @@ impl Metadata {
             })?;
             text.push_str(&key);
             text.push(':');
-            text.extend(value.get().chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }));
+            let value = value.get();
+            if value.contains(['\n', '\r']) {
+                text.extend(value.chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }));
+            } else {
+                text.push_str(value);
+            }
         }
         text.push('}');
         if text.len() > MAX_METADATA_BYTES {

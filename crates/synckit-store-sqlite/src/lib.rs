@@ -6,6 +6,7 @@ mod config;
 mod error;
 mod home;
 mod lookup;
+mod pack;
 mod packed;
 mod progress;
 mod read;

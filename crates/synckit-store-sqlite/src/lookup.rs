@@ -6,8 +6,8 @@ use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use synckit_core::{
     AggregateId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Result, Stamp,
     Timestamp, VertexId, decode_offered, decode_parents,
-    graph::{Vertex, decode_heads},
-    plan::{Known, KnownEntry, Lookup, NodeState, vertex_of},
+    graph::Vertex,
+    plan::{Known, Lookup, NodeState, vertex_of},
     store::{QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
 
@@ -49,11 +49,30 @@ impl Columns for SqliteRow {
     }
 }
 
-/// A set of texts as one parameter, for `json_each`.
-pub(crate) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
-    let texts: Vec<T> = texts.into_iter().collect();
-    let unique: BTreeSet<&str> = texts.iter().map(AsRef::as_ref).collect();
-    serde_json::Value::from_iter(unique).to_string()
+/// Texts as one parameter, for `json_each`; each of them once.
+pub(crate) fn list<'a, T: AsRef<str> + 'a>(texts: impl IntoIterator<Item = &'a T>) -> String {
+    let unique: BTreeSet<&str> = texts.into_iter().map(AsRef::as_ref).collect();
+    array(unique)
+}
+
+/// Texts as one parameter, for `json_each`.
+fn array<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut array = String::from("[");
+    for text in texts {
+        if array.len() > 1 {
+            array.push(',');
+        }
+        // Names that need no escapes are the rule.
+        if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+            array.push('"');
+            array.push_str(text);
+            array.push('"');
+        } else {
+            array.push_str(&serde_json::Value::from(text).to_string());
+        }
+    }
+    array.push(']');
+    array
 }
 
 pub(crate) async fn node(connection: &mut SqliteConnection) -> Result<NodeState> {
@@ -79,23 +98,16 @@ pub(crate) async fn look_up(
 ) -> Result<()> {
     let failed = from_sqlx(OPERATION);
     if !lookup.ids.is_empty() {
-        let ids = list(&lookup.ids);
-        let sql = "SELECT e.id, e.position, e.event_type, e.aggregate_id, e.content, e.stub, \
-                   e.origin, e.counter, e.timestamp, e.parents \
-                   FROM json_each(?) j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0";
-        for row in sqlx::query(sql).bind(&ids).fetch_all(&mut *connection).await.map_err(&failed)? {
-            let entry = KnownEntry {
-                position: row.number(1)?,
-                event_type: EventType::new(row.text(2)?)?,
-                aggregate: AggregateId::new(row.text(3)?)?,
-                content: Hash::from_slice(&row.blob(4)?)?,
-                stub: row.number(5)? != 0,
-                stamp: row.stamp(6)?,
-            };
-            known.entries.insert(EventId::new(row.text(0)?)?, entry);
-        }
+        let ids = array(lookup.ids.iter().map(AsRef::as_ref));
+        let mut query = packed::select_known();
+        query
+            .push(" FROM json_each(")
+            .push_bind(ids.clone())
+            .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
+        known.entries.extend(packed::known(connection, query, OPERATION).await?);
         let sql = "SELECT w.id, w.origin, w.counter, w.timestamp, w.parents \
-                   FROM json_each(?) j CROSS JOIN withdrawn w ON w.id = j.value";
+                   FROM json_each(?) j CROSS JOIN withdrawn w ON w.id = j.value \
+                   WHERE EXISTS (SELECT 1 FROM withdrawn)";
         for row in sqlx::query(sql).bind(&ids).fetch_all(&mut *connection).await.map_err(&failed)? {
             known.withdrawn.entry(EventId::new(row.text(0)?)?).or_default().push(row.stamp(1)?);
         }
@@ -109,13 +121,12 @@ pub(crate) async fn look_up(
         }
     }
     if !lookup.aggregates.is_empty() {
-        let sql = "SELECT a.aggregate_id, a.heads FROM json_each(?) j \
-                   CROSS JOIN aggregates a ON a.aggregate_id = j.value";
-        let rows = sqlx::query(sql).bind(list(&lookup.aggregates)).fetch_all(&mut *connection).await;
-        for row in rows.map_err(&failed)? {
-            let heads = decode_heads(row.try_get(1).map_err(&failed)?)?;
-            known.heads.insert(AggregateId::new(row.text(0)?)?, heads);
-        }
+        let mut query = packed::select_heads();
+        query
+            .push(" FROM json_each(")
+            .push_bind(array(lookup.aggregates.iter().map(AsRef::as_ref)))
+            .push(") j CROSS JOIN aggregates a ON a.aggregate_id = j.value");
+        known.heads.extend(packed::heads(connection, query, OPERATION).await?);
     }
     if !lookup.own_counters.is_empty() {
         own_events(connection, &lookup.own_counters, known).await?;

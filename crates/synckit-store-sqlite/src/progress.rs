@@ -48,22 +48,40 @@ pub(crate) async fn record(
         position: None,
     });
     let stamps: Vec<Stamped<'_>> = of_entries.chain(of_known).collect();
-    // Only an event that was there before can come with a stamp that was there before.
-    let all_new = known.is_empty();
     let mut news: BTreeMap<NodeId, Vec<(u64, u128)>> = BTreeMap::new();
-    for rows in stamps.chunks(ROWS) {
-        let mut before = if all_new { HashSet::new() } else { existing(connection, rows).await? };
-        insert(connection, rows).await?;
-        for row in rows {
-            if all_new || before.insert(row.key()) {
-                news.entry(row.origin).or_default().push((row.counter, Progress::mix(row.counter, row.id)));
-            }
+    let mut new = |row: &Stamped<'_>| {
+        news.entry(row.origin).or_default().push((row.counter, Progress::mix(row.counter, row.id)));
+    };
+    if known.is_empty() {
+        // Only an event that was there before can come with a stamp that was there before.
+        let (inserted, ()) =
+            tokio::join!(biased; insert_logged(connection, entries), async { stamps.iter().for_each(new) });
+        inserted?;
+    } else {
+        for rows in stamps.chunks(ROWS) {
+            let mut before = existing(connection, rows).await?;
+            insert(connection, rows).await?;
+            rows.iter().filter(|row| before.insert(row.key())).for_each(&mut new);
         }
     }
     for (origin, stamps) in news {
         advance(connection, origin, stamps).await?;
     }
     Ok(())
+}
+
+/// The stamps of entries that are in the log by now.
+async fn insert_logged(connection: &mut SqliteConnection, entries: &[NewEntry]) -> Result<()> {
+    let Some(first) = entries.first() else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO stamps SELECT origin, counter, id, position FROM entries WHERE position >= ? ORDER BY position \
+         ON CONFLICT (origin, counter, id) DO UPDATE SET position = excluded.position",
+    )
+    .bind(signed(first.position))
+    .execute(connection)
+    .await
+    .map_err(from_sqlx(OPERATION))
+    .map(drop)
 }
 
 async fn insert(connection: &mut SqliteConnection, rows: &[Stamped<'_>]) -> Result<()> {

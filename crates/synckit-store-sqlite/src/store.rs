@@ -30,6 +30,10 @@ use crate::{
 };
 
 const READERS: u32 = 4;
+/// What a writer touches it often touches again: the inner pages of its indexes, and the pages of a transaction. In KiB.
+const WRITER_CACHE: &str = "-32768";
+/// A reader mostly goes along the log, and what it comes back to is in the system's cache. In KiB.
+const READER_CACHE: &str = "-4096";
 const OTHER_PROCESSES_SEEN_AFTER: Duration = Duration::from_millis(500);
 
 /// An event store in one SQLite file. Clones share their connections.
@@ -92,7 +96,8 @@ impl SqliteStore {
             Some(path) => {
                 prepare(path, &config, options.clone(), create).await?;
                 let pool = |n| SqlitePoolOptions::new().max_connections(n).min_connections(0);
-                (pool(1).connect_lazy_with(options.clone()), pool(READERS).connect_lazy_with(options))
+                let reading = options.clone().pragma("cache_size", READER_CACHE);
+                (pool(1).connect_lazy_with(options), pool(READERS).connect_lazy_with(reading))
             }
         };
         let mut connection = writer.acquire().await.map_err(&failed)?;
@@ -177,7 +182,7 @@ fn options(config: &SqliteConfig, create: bool) -> Result<SqliteConnectOptions> 
             Durability::Normal => SqliteSynchronous::Normal,
         })
         .foreign_keys(false)
-        .pragma("cache_size", "-32768")
+        .pragma("cache_size", WRITER_CACHE)
         .pragma("temp_store", "memory")
         // Writes touch many pages more than once; a small interval would copy them again and again.
         .pragma("wal_autocheckpoint", "8192")

@@ -8,11 +8,14 @@ use synckit_core::{
     store::{Checkpoint, QuarantineSide, Quarantined},
 };
 
-use crate::{error::from_sqlx, progress, read::signed};
+use crate::{
+    error::from_sqlx,
+    pack::{Packed, ROWS, Rows, run_all},
+    progress,
+    read::signed,
+};
 
 const OPERATION: &str = "write";
-/// Rows a statement: few enough for SQLite's limit of parameters, many enough to make a statement's cost small.
-const ROWS: usize = 500;
 
 pub(crate) async fn store(connection: &mut SqliteConnection, changes: Changes) -> Result<()> {
     if !changes.superseded.is_empty() {
@@ -26,12 +29,8 @@ pub(crate) async fn store(connection: &mut SqliteConnection, changes: Changes) -
         )
         .await?;
     }
-    for rows in changes.entries.chunks(ROWS) {
-        entries(connection, rows).await?;
-    }
-    for rows in changes.heads.chunks(ROWS) {
-        heads(connection, rows).await?;
-    }
+    run_all(connection, &changes.entries, OPERATION, entries).await?;
+    run_all(connection, &changes.heads, OPERATION, heads).await?;
     progress::record(connection, &changes.entries, &changes.known_stamps).await?;
     for rows in changes.decisions.chunks(ROWS) {
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT OR REPLACE INTO decisions ");
@@ -90,42 +89,64 @@ async fn run(connection: &mut SqliteConnection, query: Query) -> Result<()> {
     query.execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
 }
 
-async fn entries(connection: &mut SqliteConnection, rows: &[NewEntry]) -> Result<()> {
-    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO entries ");
-    query.push_values(rows, |mut q, row| {
-        let codec = (row.event.data.codec() != JSON).then(|| row.event.data.codec().to_owned());
-        let metadata = (!row.event.metadata.is_empty()).then(|| row.event.metadata.as_json().to_owned());
-        q.push_bind(signed(row.position));
-        q.push_bind(row.event.id.as_str().to_owned());
-        q.push_bind(row.event.event_type.as_str().to_owned());
-        q.push_bind(row.event.aggregate_id.as_str().to_owned());
-        q.push_bind(codec);
-        q.push_bind(row.event.data.bytes().to_vec());
-        q.push_bind(metadata);
-        q.push_bind(row.stamp.origin.to_bytes().to_vec());
-        q.push_bind(signed(row.stamp.counter));
-        q.push_bind(signed(row.stamp.timestamp.as_micros()));
-        q.push_bind(encode_parents(&row.stamp.parents));
-        q.push_bind(row.content.as_bytes().to_vec());
-        q.push_bind(row.hash.as_bytes().to_vec());
-        q.push_bind(row.from.map(|log| log.to_bytes().to_vec()));
-        q.push_bind(row.stub);
-        q.push_bind(row.superseded);
-    });
-    query.build().execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
+/// What has a length of its own comes before what has not, and small lengths share a number.
+const ENTRY_COLUMNS: &str = "position, counter, timestamp, bits, origin, id, data, metadata, parents, ends";
+const INSERT_ENTRIES: &str = "INSERT INTO entries SELECT position, \
+    CAST(substr({bytes}, id, bits & 255) AS TEXT), \
+    CAST(substr({bytes}, id + (bits & 255), bits >> 8 & 255) AS TEXT), \
+    CAST(substr({bytes}, id + (bits & 255) + (bits >> 8 & 255), bits >> 16 & 255) AS TEXT), \
+    iif(bits >> 24 & 255, CAST(substr({bytes}, data - (bits >> 24 & 255), bits >> 24 & 255) AS TEXT), NULL), \
+    substr({bytes}, data, metadata - data), \
+    iif(metadata < parents, CAST(substr({bytes}, metadata, parents - metadata) AS TEXT), NULL), \
+    substr({bytes}, origin, 16), counter, timestamp, substr({bytes}, parents, ends - parents), \
+    substr({bytes}, origin + 16, 32), substr({bytes}, origin + 48, 32), \
+    iif(origin + 80 < id, substr({bytes}, origin + 80, 16), NULL), bits >> 32 & 1, bits >> 33 & 1 FROM r";
+
+fn entries(new: &[NewEntry]) -> Option<Packed> {
+    let mut rows = Rows::new();
+    for new in new {
+        let event = &new.event;
+        let names = [event.id.as_str(), event.event_type.as_str(), event.aggregate_id.as_str()];
+        let codec = if event.data.codec() == JSON { "" } else { event.data.codec() };
+        let metadata = if event.metadata.is_empty() { "" } else { event.metadata.as_json() };
+        let length = |text: &str, at: u32| i64::try_from(text.len()).unwrap_or(0) << at;
+        let lengths = length(names[0], 0) | length(names[1], 8) | length(names[2], 16) | length(codec, 24);
+        rows.row(&[
+            signed(new.position),
+            signed(new.stamp.counter),
+            signed(new.stamp.timestamp.as_micros()),
+            lengths | i64::from(new.stub) << 32 | i64::from(new.superseded) << 33,
+        ])
+        .part(&new.stamp.origin.to_bytes())
+        .part(new.content.as_bytes())
+        .part(new.hash.as_bytes())
+        .bytes(new.from.map(LogId::to_bytes).as_ref().map_or(&[], |log| log))
+        .part(names[0].as_bytes())
+        .part(names[1].as_bytes())
+        .part(names[2].as_bytes())
+        .bytes(codec.as_bytes())
+        .bytes(event.data.bytes())
+        .bytes(metadata.as_bytes())
+        .bytes(&encode_parents(&new.stamp.parents));
+    }
+    rows.statement(ENTRY_COLUMNS, INSERT_ENTRIES)
 }
 
-async fn heads(connection: &mut SqliteConnection, rows: &[NewHeads]) -> Result<()> {
-    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT INTO aggregates ");
-    query.push_values(rows, |mut q, row| {
-        q.push_bind(row.aggregate.as_str().to_owned());
-        q.push_bind(encode_heads(&row.heads));
-        q.push_bind(row.conflict.as_ref().map(|c| c.as_str().to_owned()));
-    });
-    query.push(
-        " ON CONFLICT (aggregate_id) DO UPDATE SET heads = excluded.heads, conflict = excluded.conflict",
-    );
-    query.build().execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
+/// Without `WHERE true`, what follows would be read as the condition of a join.
+const INSERT_HEADS: &str = "INSERT INTO aggregates SELECT CAST(substr({bytes}, name, heads - name) AS TEXT), \
+    substr({bytes}, heads, conflict - heads), \
+    nullif(CAST(substr({bytes}, conflict, ends - conflict) AS TEXT), '') FROM r WHERE true \
+    ON CONFLICT (aggregate_id) DO UPDATE SET heads = excluded.heads, conflict = excluded.conflict";
+
+fn heads(new: &[NewHeads]) -> Option<Packed> {
+    let mut rows = Rows::new();
+    for new in new {
+        rows.row(&[])
+            .bytes(new.aggregate.as_str().as_bytes())
+            .bytes(&encode_heads(&new.heads))
+            .bytes(new.conflict.as_ref().map_or("", |c| c.as_str()).as_bytes());
+    }
+    rows.statement("name, heads, conflict, ends", INSERT_HEADS)
 }
 
 const fn side(side: QuarantineSide) -> &'static str {

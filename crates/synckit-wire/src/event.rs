@@ -1,6 +1,6 @@
 //! The event object, and arrays of it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{
@@ -252,10 +252,7 @@ impl<'de> Fields<'de> for EventDraft<'de> {
 
 impl Draft<'_> {
     fn finish(self, index: usize) -> Element {
-        let id = match self.event.id.map(|raw| serde_json::from_str::<String>(raw.get())) {
-            Some(Ok(id)) => id,
-            _ => String::new(),
-        };
+        let id = text(self.event.id, "id").unwrap_or_default();
         self.offered(&id).map_err(|refusal| {
             let end = (0..=id.len().min(255)).rev().find(|i| id.is_char_boundary(*i)).unwrap_or(0);
             Unfit { id: id[..end].to_owned(), index, refusal }
@@ -268,8 +265,9 @@ impl Draft<'_> {
         }
         text(self.event.id, "id")?;
         let id = EventId::new(id).map_err(unfit)?;
-        let event_type = EventType::new(text(self.event.event_type, "type")?).map_err(unfit)?;
-        let aggregate_id = AggregateId::new(text(self.event.aggregate_id, "aggregate_id")?).map_err(unfit)?;
+        let event_type = EventType::new(&*text(self.event.event_type, "type")?).map_err(unfit)?;
+        let aggregate_id =
+            AggregateId::new(&*text(self.event.aggregate_id, "aggregate_id")?).map_err(unfit)?;
         let stamp = self.stamp.map(read_stamp).transpose()?;
         let stub = match self.stub {
             Some(raw) => Some(text(Some(raw), "stub")?.parse().map_err(unfit)?),
@@ -301,7 +299,7 @@ impl EventDraft<'_> {
         }
         let data = text(self.data, "data")?;
         let bytes = BASE64
-            .decode(data)
+            .decode(&*data)
             .map_err(|e| invalid(format!("data of the codec {codec} is not base64: {e}")))?;
         Payload::encoded(&codec, bytes).map_err(unfit)
     }
@@ -329,9 +327,16 @@ fn read_stamp(raw: &RawValue) -> Result<Stamp, Refusal> {
 }
 
 /// The text of a value that has to be a string; empty if there is none.
-fn text(raw: Option<&RawValue>, name: &str) -> Result<String, Refusal> {
-    let Some(raw) = raw else { return Ok(String::new()) };
-    serde_json::from_str(raw.get()).map_err(|e| invalid(format!("{name} is not a string: {e}")))
+fn text<'de>(raw: Option<&'de RawValue>, name: &str) -> Result<Cow<'de, str>, Refusal> {
+    let Some(raw) = raw.map(RawValue::get) else { return Ok(Cow::default()) };
+    // Strings without escapes are the rule.
+    let inner = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    if let Some(plain) = inner.filter(|text| !text.contains('\\')) {
+        return Ok(plain.into());
+    }
+    serde_json::from_str::<String>(raw)
+        .map(Cow::Owned)
+        .map_err(|e| invalid(format!("{name} is not a string: {e}")))
 }
 
 fn invalid(detail: String) -> Refusal {

@@ -5,6 +5,9 @@ use std::io::{Read as _, Write as _};
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use synckit_core::{Error, ErrorKind, Result};
 
+/// The most that is set aside before it is seen to be needed.
+const MOST_RESERVED: usize = 1 << 20;
+
 /// Compresses `bytes`.
 #[must_use]
 pub fn compress(bytes: &[u8]) -> Vec<u8> {
@@ -21,7 +24,8 @@ pub fn compress(bytes: &[u8]) -> Vec<u8> {
 /// [`ErrorKind::TooLarge`] if there is more than the limit allows; [`ErrorKind::Invalid`] if it is not gzip, or not all of
 /// it.
 pub fn decompress(bytes: &[u8], max_bytes: usize) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
+    // JSON is about six times as long as its compressed text.
+    let mut out = Vec::with_capacity((bytes.len() * 7).min(max_bytes).min(MOST_RESERVED));
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
     MultiGzDecoder::new(bytes)
         .take(limit)

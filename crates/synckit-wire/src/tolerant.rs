@@ -1,7 +1,7 @@
 //! Reading JSON objects the way a Go decoder does: keys in any case, unknown keys ignored, the last of duplicate keys
 //! counts, `null` leaves things as they are.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -89,20 +89,27 @@ impl<'de, T: Fields<'de>> Visitor<'de> for Object<'_, T> {
 }
 
 /// A key in lower case.
-struct Name(String);
+struct Name<'de>(Cow<'de, str>);
 
-impl<'de> Deserialize<'de> for Name {
+impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Lower;
-        impl Visitor<'_> for Lower {
-            type Value = Name;
+        impl<'de> Visitor<'de> for Lower {
+            type Value = Name<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a key")
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Name, E> {
-                Ok(Name(text.to_ascii_lowercase()))
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(match text.bytes().any(|b| b.is_ascii_uppercase()) {
+                    true => text.to_ascii_lowercase().into(),
+                    false => text.into(),
+                }))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
+                Ok(Name(text.to_ascii_lowercase().into()))
             }
         }
         deserializer.deserialize_str(Lower)

@@ -33,6 +33,7 @@ impl Source {
 
 impl Planner<'_> {
     pub(super) fn apply(&mut self, apply: Apply) {
+        self.expect(apply.entries.len());
         let source = Source { peer: apply.peer, author: apply.author };
         let mut retry = apply.retried;
         if apply.retry_held {
@@ -286,7 +287,8 @@ impl Planner<'_> {
             ))
         };
         for parent in &stamp.parents {
-            if !self.holds(parent) {
+            let head = self.known.plain_head(&event.aggregate_id, parent);
+            if head.is_none() && !self.holds(parent) {
                 return waiting(parent, "which is not here");
             }
             let newer = self.timestamp_of(&event.aggregate_id, parent).is_some_and(|t| t >= stamp.timestamp);

@@ -1,6 +1,6 @@
 //! What has to be known before a write can be planned.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Known, Lookup, NodeState};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     event::Event,
     hash::content_hash,
     ids::{AggregateId, EventId, VertexId},
+    stamp::Timestamp,
     store::{Apply, Offered, QuarantineSide, Quarantined, Write},
 };
 
@@ -36,7 +37,10 @@ impl Lookup {
     fn offered(&mut self, offered: &Offered, node: &NodeState) {
         self.event(&offered.event);
         if let Some(stamp) = &offered.stamp {
-            stamp.parents.iter().for_each(|p| self.vertex(p));
+            // Those of domain events are mostly known by then: from the same page, or as heads.
+            if offered.event.event_type.is_reserved() {
+                stamp.parents.iter().for_each(|p| self.vertex(p));
+            }
             if stamp.origin == node.node {
                 self.own_counters.insert(stamp.counter);
             }
@@ -103,6 +107,14 @@ fn all_offered<'a>(apply: &'a Apply, known: &'a Known) -> impl Iterator<Item = &
 }
 
 impl Known {
+    /// A head of the aggregate before the write, if it is a domain event that counts: then it is held, and its stamp has
+    /// that timestamp.
+    pub(super) fn plain_head(&self, aggregate: &AggregateId, vertex: &VertexId) -> Option<Timestamp> {
+        let head = self.heads.get(aggregate)?.iter().find(|h| h.vertex == *vertex)?;
+        let newest = head.newest.as_ref().filter(|newest| newest.id.as_str() == vertex.as_str())?;
+        (newest.timestamp == head.timestamp).then_some(head.timestamp)
+    }
+
     /// What is held and may be taken now: the cause may have gone, or the event that had the id was withdrawn.
     pub(super) fn worth_retrying(&self) -> impl Iterator<Item = &Quarantined> {
         self.quarantine
@@ -121,9 +133,15 @@ pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
                 held.for_each(|o| lookup.offered(o, &known.node));
             }
             lookup.ids.extend(known.last_unstamped.values().cloned());
+            let given: HashSet<&str> = apply.entries.iter().map(|o| o.event.id.as_str()).collect();
             for offered in all_offered(apply, known) {
                 let held = known.entries.get(&offered.event.id).map(|held| &held.aggregate);
                 lookup.aggregates.extend(held.filter(|a| **a != offered.event.aggregate_id).cloned());
+                let parents = offered.stamp.iter().flat_map(|stamp| &stamp.parents);
+                parents
+                    .filter(|p| !given.contains(p.as_str()))
+                    .filter(|p| known.plain_head(&offered.event.aggregate_id, p).is_none())
+                    .for_each(|p| lookup.vertex(p));
             }
         }
         Write::Withdraw(ids) => {

@@ -15,6 +15,7 @@ use crate::{
 
 impl Planner<'_> {
     pub(super) fn append(&mut self, events: Vec<Event>) {
+        self.expect(events.len());
         for event in events {
             let outcome = self.append_one(event);
             self.written.outcomes.push(outcome);

@@ -115,6 +115,14 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Makes room for that many entries.
+    pub(super) fn expect(&mut self, entries: usize) {
+        self.changes.entries.reserve(entries);
+        self.written.outcomes.reserve(entries);
+        self.known.entries.reserve(entries);
+        self.new_entries.reserve(entries);
+    }
+
     /// The timestamp for a new own event of `aggregate` on top of these parents.
     pub(super) fn tick(&mut self, aggregate: &AggregateId, parents: &[VertexId]) -> Timestamp {
         let newest = parents.iter().filter_map(|p| self.timestamp_of(aggregate, p)).max().unwrap_or_default();
@@ -133,7 +141,8 @@ impl<'a> Planner<'a> {
             heads.iter().find(|h| h.vertex == *vertex).map(|h| h.timestamp)
         };
         let decision = || self.known.decisions.get(vertex).map(|(_, timestamp)| *timestamp);
-        entry.or_else(withdrawn).or_else(decision).or_else(head)
+        let before = || self.known.plain_head(aggregate, vertex);
+        entry.or_else(withdrawn).or_else(decision).or_else(head).or_else(before)
     }
 
     pub(super) fn holds(&self, vertex: &VertexId) -> bool {

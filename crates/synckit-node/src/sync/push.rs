@@ -31,14 +31,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Pushes from the push cursor to the end of the log; while the peer takes one page, the next is read. Returns what the
-    /// peer refused because of its stamp.
+    /// Pushes from the push cursor to the end of the log; while the peer takes one page, the next is read, and what it said
+    /// of the one before is recorded. Returns what the peer refused because of its stamp.
     async fn push_to_end(&mut self, session: &mut Session, before: &[Quarantined]) -> Result<Vec<EventId>> {
         let mut skewed = Vec::new();
         let mut from = session.checkpoint.push;
         if planted(Plant::PushFromPeersPosition) {
             from = session.peer.head.position.min(self.node.store.head().await?.position);
         }
+        let mut said = None;
         let mut page = self.read_own(session, from).await?;
         loop {
             let (next, has_more) = (page.next.position, page.has_more);
@@ -51,6 +52,7 @@ impl Run<'_> {
                 entries.truncate(8);
             }
             if entries.is_empty() {
+                self.acknowledged(said.take()).await?;
                 let moved = next != session.checkpoint.push;
                 session.checkpoint.push = next;
                 if moved {
@@ -63,17 +65,26 @@ impl Run<'_> {
                 continue;
             }
             let following = async { if has_more { Some(self.read_own(session, next).await) } else { None } };
-            let (reply, following) = tokio::join!(self.offer(session, &entries), following);
+            let (reply, following, recorded) =
+                tokio::join!(self.offer(session, &entries), following, self.acknowledged(said.take()));
+            recorded?;
             session.checkpoint.push = next;
             if planted(Plant::CheckpointBeforePush) && reply.is_err() {
                 self.record(session).await?;
             }
             let again = before.iter().filter(|q| entries.iter().any(|e| e.position == q.position));
             let again: Vec<Quarantined> = again.cloned().collect();
-            skewed.extend(self.acknowledge(session, entries, reply?, again).await?);
+            let (acknowledged, page_skewed) = self.digest(session, &entries, reply?, again);
+            if planted(Plant::PoisonHoldsQueue) && !acknowledged.refused.is_empty() {
+                return Err(Error::new(ErrorKind::Forbidden, "push", "an event was refused"));
+            }
+            skewed.extend(page_skewed);
             match following {
-                Some(read) => page = read?,
-                None => return Ok(skewed),
+                Some(Ok(read)) => (said, page) = (Some(acknowledged), read),
+                last => {
+                    self.acknowledged(Some(acknowledged)).await?;
+                    return last.transpose().map(|_| skewed);
+                }
             }
         }
     }
@@ -104,14 +115,14 @@ impl Run<'_> {
         Ok(reply)
     }
 
-    /// Records what the peer said, with the checkpoint.
-    async fn acknowledge(
+    /// What is to be recorded of what the peer said, with the checkpoint; and what it refused because of its stamp.
+    fn digest(
         &mut self,
         session: &mut Session,
-        entries: Vec<LogEntry>,
+        entries: &[LogEntry],
         reply: PushReply,
         again: Vec<Quarantined>,
-    ) -> Result<Vec<EventId>> {
+    ) -> (Acknowledged, Vec<EventId>) {
         let mut rows: HashMap<u64, Quarantined> = again.into_iter().map(|q| (q.position, q)).collect();
         let (mut refused, mut released, mut skewed) = (Vec::new(), Vec::new(), Vec::new());
         let mut accepted: Vec<(u64, &LogEntry)> = Vec::new();
@@ -145,17 +156,19 @@ impl Run<'_> {
                 }
             }
         }
-        if planted(Plant::PoisonHoldsQueue) && !refused.is_empty() {
-            return Err(Error::new(ErrorKind::Forbidden, "push", "an event was refused"));
-        }
         if follows(session.checkpoint.pull, &accepted, reply.head) {
             session.checkpoint.pull = reply.head;
         }
         session.checkpoint.saw(reply.head);
         let (checkpoint, forget) = (session.checkpoint.clone(), session.forget.take());
-        let acknowledged = Acknowledged { checkpoint, refused, released, forget };
-        self.node.store.write(Write::Acknowledge(acknowledged)).await?;
-        Ok(skewed)
+        (Acknowledged { checkpoint, refused, released, forget }, skewed)
+    }
+
+    async fn acknowledged(&self, said: Option<Acknowledged>) -> Result<()> {
+        match said {
+            Some(said) => self.node.store.write(Write::Acknowledge(said)).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Offers again what the peer refused for a reason that may have gone. Returns what it refuses still because of its stamp.
@@ -180,7 +193,9 @@ impl Run<'_> {
                 continue;
             }
             let reply = self.offer(session, &entries).await?;
-            skewed.extend(self.acknowledge(session, entries, reply, rows.to_vec()).await?);
+            let (acknowledged, still) = self.digest(session, &entries, reply, rows.to_vec());
+            self.acknowledged(Some(acknowledged)).await?;
+            skewed.extend(still);
         }
         Ok(skewed)
     }

@@ -14,6 +14,8 @@ use crate::offload::offload;
 
 /// How much of the body of a failure is read.
 const FAILURE_BYTES: usize = 64 * 1024;
+/// The most that is set aside for a body before it comes: its length is the peer's word.
+const MOST_RESERVED: usize = 1 << 20;
 /// The longest that a peer can ask to be left alone.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -99,7 +101,8 @@ impl Exchange {
         if response.content_length().is_some_and(|length| length > max as u64) {
             return Err(too_large());
         }
-        let mut body = Vec::new();
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = Vec::with_capacity(announced.unwrap_or_default().min(MOST_RESERVED));
         while let Some(chunk) = response.chunk().await.map_err(|e| cut_off(operation, e))? {
             if body.len() + chunk.len() > max {
                 return Err(too_large());

@@ -1,0 +1,108 @@
+//! How fast the kit is, and how much memory it takes: `cargo xtask bench`, and docs/benchmarks.md.
+#![forbid(unsafe_code)]
+
+mod append;
+mod change;
+mod figure;
+mod load;
+mod memory;
+mod peer;
+mod process;
+mod raw;
+mod sync;
+mod world;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use synckit::CursorMode;
+
+use crate::{
+    figure::Figure,
+    world::{Outcome, World},
+};
+
+/// A bench: its name, its group, and what it does.
+struct Bench {
+    name: &'static str,
+    group: &'static str,
+    run: fn(&mut World) -> Outcome<Vec<Figure>>,
+}
+
+/// All of them, in the order in which they run.
+const BENCHES: [Bench; 6] = [
+    Bench { name: "append", group: "sqlite", run: append::run },
+    Bench { name: "load", group: "sqlite", run: load::run },
+    Bench { name: "pull", group: "sync", run: sync::pull },
+    Bench { name: "push", group: "sync", run: sync::push },
+    Bench { name: "memory", group: "scale", run: memory::run },
+    Bench { name: "change", group: "scale", run: change::run },
+];
+
+#[derive(Debug, Parser)]
+#[command(name = "synckit-bench", about = "How fast synckit is, and how much memory it takes")]
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// Benches or groups; all of them if none is named.
+    names: Vec<String>,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    process: Option<Process>,
+}
+
+/// The processes whose memory is measured.
+#[derive(Debug, Subcommand)]
+enum Process {
+    #[command(hide = true)]
+    HubProcess { store: PathBuf },
+    #[command(hide = true)]
+    ClientProcess { store: PathBuf, remote: String, mode: CursorMode },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.process {
+        Some(Process::HubProcess { store }) => process::hub(store).map(|()| true),
+        Some(Process::ClientProcess { store, remote, mode }) => {
+            process::client(store, &remote, mode).map(|()| true)
+        }
+        None => run(&arguments.names, arguments.json),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the benches, and shows each figure as soon as it is known. Whether all targets were met.
+fn run(names: &[String], json: bool) -> Outcome<bool> {
+    let named = |bench: &Bench, name: &String| name == bench.name || name == bench.group;
+    if let Some(unknown) = names.iter().find(|name| !BENCHES.iter().any(|bench| named(bench, name))) {
+        let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
+        return Err(format!("there is no bench {unknown:?}; there are {}", known.join(", ")).into());
+    }
+    let mut world = World::new()?;
+    let mut figures = Vec::new();
+    for bench in &BENCHES {
+        if !names.is_empty() && !names.iter().any(|name| named(bench, name)) {
+            continue;
+        }
+        eprintln!("{}", bench.name);
+        for figure in (bench.run)(&mut world)? {
+            if json {
+                println!("{}", figure.as_json());
+            }
+            figures.push(figure);
+        }
+    }
+    if !json {
+        print!("{}", figure::table(&figures));
+    }
+    Ok(figures.iter().all(Figure::is_met))
+}
