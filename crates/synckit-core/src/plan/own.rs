@@ -1,9 +1,6 @@
 //! Events of this node: appended, given up, or stamped again.
 
-use super::{
-    KnownEntry,
-    planner::{Meaning, Planner},
-};
+use super::planner::{Meaning, Planner};
 use crate::{
     decision::Withdrawal,
     error::{Error, ErrorKind, Result},
