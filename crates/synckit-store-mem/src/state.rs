@@ -104,6 +104,8 @@ impl State {
                 known.own.insert(*counter, id.clone());
             }
         }
+        let whole = self.load(lookup.events.iter()).into_iter().filter(|e| !e.stub);
+        known.events.extend(whole.map(|e| (e.event.id.clone(), e.event)));
         if lookup.quarantine {
             known.quarantine = self.quarantine.values().cloned().collect();
         }
@@ -280,8 +282,8 @@ impl State {
         if position == 0 { Some(Hash::ZERO) } else { self.entry(position).map(|e| e.hash) }
     }
 
-    pub(crate) fn load(&self, ids: &[EventId]) -> Vec<LogEntry> {
-        ids.iter().filter_map(|id| self.by_id.get(id)).filter_map(|p| self.entry(*p)).cloned().collect()
+    pub(crate) fn load<'a>(&self, ids: impl IntoIterator<Item = &'a EventId>) -> Vec<LogEntry> {
+        ids.into_iter().filter_map(|id| self.by_id.get(id)).filter_map(|p| self.entry(*p)).cloned().collect()
     }
 
     pub(crate) fn aggregates(&self, after: Option<&AggregateId>, limit: usize) -> Vec<AggregateId> {

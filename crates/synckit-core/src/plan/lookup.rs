@@ -114,13 +114,21 @@ pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
     match write {
         Write::Apply(apply) => {
             if apply.retry_held {
-                let held = known.quarantine.iter().filter_map(|q| q.held.as_ref());
-                held.for_each(|o| lookup.offered(o, &known.node));
+                for offered in known.quarantine.iter().filter_map(|q| q.held.as_ref()) {
+                    lookup.offered(offered, &known.node);
+                    // What is held under its id comes with the same answer, and may have the data.
+                    if offered.stub.is_some() {
+                        lookup.events.insert(offered.event.id.clone());
+                    }
+                }
             }
             lookup.ids.extend(known.last_unstamped.values().cloned());
             for offered in all_offered(apply, known) {
                 let held = known.entries.get(&offered.event.id).map(|held| &held.aggregate);
                 lookup.aggregates.extend(held.filter(|a| **a != offered.event.aggregate_id).cloned());
+                if known.entries.get(&offered.event.id).is_some_and(|held| held.lends_data(offered)) {
+                    lookup.events.insert(offered.event.id.clone());
+                }
             }
         }
         Write::Withdraw(ids) => {

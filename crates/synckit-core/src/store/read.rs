@@ -25,7 +25,8 @@ pub struct LogEntry {
     pub content: Hash,
     /// The hash of the log up to it.
     pub hash: Hash,
-    /// The log that it was received from; none if it was appended here.
+    /// The log that it was received from; none if it was appended here, or joins the stamp of a stub with the data of another
+    /// entry.
     pub from: Option<LogId>,
     /// Whether only id, type, aggregate, stamp and parents are held.
     pub stub: bool,
