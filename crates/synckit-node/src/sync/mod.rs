@@ -8,7 +8,7 @@ mod start;
 use std::sync::Arc;
 
 use synckit_core::{
-    CursorMode, Error, ErrorKind, Hash, Mark, Result, Transport, VectorCursor,
+    CursorMode, Error, ErrorKind, Mark, Result, Transport, VectorCursor,
     store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, RefusalCode, Write, Written},
     transport::PeerState,
 };
@@ -99,10 +99,6 @@ impl<'a> Run<'a> {
         self.verify_shown(&mut session).await?;
         pulled?;
         session.checkpoint.synced_at = self.node.environment.clock.now();
-        let config = &self.node.config;
-        if self.direction == Direction::Both || config.push_only || config.pull_only {
-            session.checkpoint.filter = config.filter.fingerprint();
-        }
         self.record(&mut session).await
     }
 
@@ -143,24 +139,18 @@ impl<'a> Run<'a> {
             peer = self.request(|| transport.greet(greeting.clone())).await?;
         }
         let head = store.head().await?;
-        let Start { mut checkpoint, forget, over, backfill } =
+        let Start { mut checkpoint, forget, over } =
             plan_start(&known, &peer, &address, filter, head.position);
         self.report.started_over |= over;
         let waits = |q: &Quarantined| q.peer == peer.log && q.refusal.code == RefusalCode::WaitingForParent;
         // Two copies of one node may have used a counter twice, which cursors over counters cannot tell while they cover
         // different ones. What waits for a parent since the last sync shows it: then everything is exchanged.
         let stuck = vector && store.quarantine().await?.iter().any(waits);
-        let by_vector = vector && !backfill && !stuck;
         if stuck {
             peer.vector = None;
             (checkpoint.pull, checkpoint.push) = (Mark::START, 0);
         }
-        let ours = if by_vector { Some(store.vector().await?) } else { None };
-        if vector && backfill {
-            // Until it is complete, a sync that is cut off starts the backfill again.
-            peer.vector = None;
-            checkpoint.filter = Hash::ZERO;
-        }
+        let ours = if vector && !stuck { Some(store.vector().await?) } else { None };
         let shown = checkpoint.seen;
         Ok(Session { transport, peer, checkpoint, forget, ours, shown })
     }
