@@ -82,6 +82,10 @@ pub struct Progress {
     /// Counters below it that are not held, as inclusive ranges in ascending order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<(u64, u64)>,
+    /// Counters held as stubs only, as inclusive ranges in ascending order: those of entries that count and have no data.
+    /// What was withdrawn is not among them, for its data is of no use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stubs: Vec<(u64, u64)>,
     /// A hash over the ids held of this origin (see [`Progress::mix`]), as 32 hexadecimal digits. It tells two holders of
     /// different events under one counter apart.
     #[serde(default, with = "hex128")]
@@ -100,7 +104,7 @@ impl Progress {
         u128::from_be_bytes(half)
     }
 
-    /// The counters, as inclusive ranges, of what a holder of this lacks according to `theirs`.
+    /// The counters, as inclusive ranges, of what a holder of this has and `theirs` lacks altogether.
     ///
     /// If both cover the same and hold different ids, that is everything: one of the two was copied and has written under
     /// the same counters.
@@ -115,6 +119,16 @@ impl Progress {
             ranges.push((theirs.counter + 1, self.counter));
         }
         ranges
+    }
+
+    /// The counters, as inclusive ranges, that `theirs` holds as stubs only and this does not: those whose data a holder of
+    /// this may have.
+    #[must_use]
+    pub fn lacking_data(&self, theirs: Option<&Self>) -> Vec<(u64, u64)> {
+        let Some(theirs) = theirs.filter(|t| !t.stubs.is_empty()) else { return Vec::new() };
+        let beyond = [(self.counter.saturating_add(1), u64::MAX)];
+        let holes = [&*self.stubs, &*self.gaps, &beyond];
+        holes.into_iter().fold(theirs.stubs.clone(), |ranges, holes| without(&ranges, holes))
     }
 
     /// Progress from the ids held under each counter, in ascending order of the counters.
@@ -134,8 +148,61 @@ impl Progress {
     /// Whether this covers the event with that counter.
     #[must_use]
     pub fn covers(&self, counter: u64) -> bool {
-        counter <= self.counter && !self.gaps.iter().any(|(from, to)| (*from..=*to).contains(&counter))
+        counter <= self.counter && !within(&self.gaps, counter)
     }
+
+    /// Ascending counters as inclusive ranges.
+    #[must_use]
+    pub fn ranges(counters: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for counter in counters {
+            match ranges.last_mut() {
+                Some((_, to)) if counter <= to.saturating_add(1) => *to = counter,
+                _ => ranges.push((counter, counter)),
+            }
+        }
+        ranges
+    }
+
+    /// Whether all gaps, and all stubs, are ascending ranges that do not touch, from 1 on.
+    fn is_canonical(&self) -> bool {
+        let ascending = |ranges: &[(u64, u64)], end: u64| {
+            let mut least = 1;
+            ranges.iter().all(|(from, to)| {
+                let fits = *from >= least && to >= from && *to <= end;
+                least = to.saturating_add(2);
+                fits
+            })
+        };
+        ascending(&self.gaps, self.counter.saturating_sub(1)) && ascending(&self.stubs, self.counter)
+    }
+}
+
+/// Whether a counter is in one of these ascending ranges.
+fn within(ranges: &[(u64, u64)], counter: u64) -> bool {
+    let at = ranges.partition_point(|(_, to)| *to < counter);
+    ranges.get(at).is_some_and(|(from, _)| *from <= counter)
+}
+
+/// Ascending ranges without what is in other ascending ranges.
+fn without(ranges: &[(u64, u64)], holes: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut left = Vec::with_capacity(ranges.len());
+    let mut first = 0;
+    for &(mut from, to) in ranges {
+        first += holes[first..].partition_point(|(_, end)| *end < from);
+        let mut rest = true;
+        for &(start, end) in holes[first..].iter().take_while(|(start, _)| *start <= to) {
+            if start > from {
+                left.push((from, start - 1));
+            }
+            rest = end < to;
+            from = end.saturating_add(1);
+        }
+        if rest {
+            left.push((from, to));
+        }
+    }
+    left
 }
 
 mod hex128 {
@@ -163,7 +230,7 @@ impl VectorCursor {
     /// The cursor from the progress for each origin.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if there are too many origins, a counter is out of range, or gaps are not ascending.
+    /// [`ErrorKind::Invalid`] if there are too many origins, a counter is out of range, or gaps or stubs are not ascending.
     pub fn from_progress(origins: BTreeMap<NodeId, Progress>) -> Result<Self> {
         let invalid = |what: String| Err(Error::invalid("read cursor", what));
         if origins.len() > MAX_CURSOR_ORIGINS {
@@ -173,12 +240,10 @@ impl VectorCursor {
             if progress.counter > MAX_COUNTER {
                 return invalid(format!("the counter of {node} is beyond {MAX_COUNTER}"));
             }
-            let mut least = 1;
-            for (from, to) in &progress.gaps {
-                if *from < least || to < from || *to >= progress.counter {
-                    return invalid(format!("the gaps of {node} are not ascending ranges below its counter"));
-                }
-                least = to.saturating_add(2);
+            if !progress.is_canonical() {
+                return invalid(format!(
+                    "the gaps or stubs of {node} are not ascending ranges below its counter"
+                ));
             }
         }
         Ok(Self(origins))
@@ -195,11 +260,31 @@ impl VectorCursor {
     pub fn covers(&self, origin: NodeId, counter: u64) -> bool {
         self.0.get(&origin).is_some_and(|p| p.covers(counter))
     }
+
+    /// How many ranges of stubs it names.
+    #[must_use]
+    pub fn stub_ranges(&self) -> usize {
+        self.0.values().map(|p| p.stubs.len()).sum()
+    }
+
+    /// The cursor that counts stubs as held.
+    #[must_use]
+    pub fn without_stubs(mut self) -> Self {
+        self.0.values_mut().for_each(|p| p.stubs.clear());
+        self
+    }
 }
+
+type Ranges = BTreeMap<NodeId, Vec<(u64, u64)>>;
 
 /// What one holder has and another lacks: counters by origin, as inclusive ranges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Lacking(BTreeMap<NodeId, Vec<(u64, u64)>>);
+pub struct Lacking {
+    /// What the other lacks altogether.
+    events: Ranges,
+    /// What the other holds as stubs only.
+    data: Ranges,
+}
 
 impl Lacking {
     /// How many counters that is.
@@ -208,25 +293,37 @@ impl Lacking {
         self.ranges().fold(0, |sum, (_, from, to)| sum.saturating_add(to - from + 1))
     }
 
-    /// Whether the event of `origin` with that counter is among them.
+    /// Whether the event of `origin` with that counter is among them. A stub is of use only to one who lacks it altogether.
     #[must_use]
-    pub fn contains(&self, origin: NodeId, counter: u64) -> bool {
-        let within = |(from, to): &(u64, u64)| (*from..=*to).contains(&counter);
-        self.0.get(&origin).is_some_and(|ranges| ranges.iter().any(within))
+    pub fn contains(&self, origin: NodeId, counter: u64, stub: bool) -> bool {
+        let among = |all: &Ranges| all.get(&origin).is_some_and(|ranges| within(ranges, counter));
+        among(&self.events) || (!stub && among(&self.data))
     }
 
     /// Origins with the first and the last counter of a range.
     pub fn ranges(&self) -> impl Iterator<Item = (NodeId, u64, u64)> + '_ {
-        self.0.iter().flat_map(|(node, ranges)| ranges.iter().map(|(from, to)| (*node, *from, *to)))
+        let all = self.events.iter().chain(&self.data);
+        all.flat_map(|(node, ranges)| ranges.iter().map(|(from, to)| (*node, *from, *to)))
     }
 }
 
 impl VectorCursor {
-    /// Per origin, the counters of what we hold and `theirs` lacks; see [`Progress::lacking`].
+    /// Per origin, the counters of what we hold and `theirs` lacks; see [`Progress::lacking`] and
+    /// [`Progress::lacking_data`].
     #[must_use]
     pub fn lacking(&self, theirs: &Self) -> Lacking {
-        let ranges = self.0.iter().map(|(node, progress)| (*node, progress.lacking(theirs.0.get(node))));
-        Lacking(ranges.filter(|(_, ranges)| !ranges.is_empty()).collect())
+        let mut lacking = Lacking::default();
+        for (node, progress) in &self.0 {
+            let their = theirs.0.get(node);
+            let events = progress.lacking(their);
+            let data = without(&progress.lacking_data(their), &events);
+            for (all, ranges) in [(&mut lacking.events, events), (&mut lacking.data, data)] {
+                if !ranges.is_empty() {
+                    all.insert(*node, ranges);
+                }
+            }
+        }
+        lacking
     }
 }
 

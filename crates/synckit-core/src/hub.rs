@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::{
     cursor::Mark,
     error::{Error, ErrorKind, Result},
-    limits::MAX_PAGE_EVENTS,
+    limits::{MAX_CURSOR_STUBS, MAX_PAGE_EVENTS},
     plant::{Plant, planted},
     store::{Apply, EventStore, LogEntry, ReadRequest, Write},
     transport::{Greeting, PeerState, PullPage, PullRequest, PushReply, PushRequest, Transport},
@@ -62,7 +62,8 @@ impl Transport for Hub {
         let head = self.store.head().await?;
         let mut state = PeerState::new(identity.log, identity.node, identity.mode, head, verified);
         if greeting.wants_vector {
-            state.vector = Some(self.store.vector().await?);
+            let vector = self.store.vector().await?;
+            state.vector = Some(vector).filter(|v| v.stub_ranges() <= MAX_CURSOR_STUBS);
         }
         Ok(state)
     }

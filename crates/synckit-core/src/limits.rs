@@ -21,6 +21,9 @@ pub const MAX_COUNTER: u64 = i64::MAX as u64;
 pub const MAX_CLOCK_ENTRIES: usize = 1000;
 /// Most origins in a vector cursor.
 pub const MAX_CURSOR_ORIGINS: usize = 100_000;
+/// Most ranges of stubs in a vector cursor that is sent: about 2 MiB. With more, what a filter left out is exchanged by
+/// positions.
+pub const MAX_CURSOR_STUBS: usize = 100_000;
 /// Largest text of a clock or of a log cursor, in bytes.
 pub const MAX_CURSOR_BYTES: usize = 64 * 1024;
 /// How far a stamp may be ahead of the receiver's clock before it is refused, in microseconds (5 minutes).

@@ -46,7 +46,7 @@ fn a_rejected_cursor_is_not_repeated_at_length() {
 
 #[test]
 fn the_hash_over_an_origins_ids_is_32_lower_case_digits() {
-    let progress = Progress { counter: 3, gaps: vec![(1, 2)], ids: 5 };
+    let progress = Progress { counter: 3, gaps: vec![(1, 2)], ids: 5, ..Progress::default() };
     let text = serde_json::to_string(&progress).unwrap();
     assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
     for ids in ["5", "+0000000000000000000000000000005", "0000000000000000000000000000000A"] {

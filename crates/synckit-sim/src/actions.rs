@@ -58,7 +58,8 @@ impl World {
             }
             Action::Contest { .. } if std::env::var("NOCONTEST").is_ok() => {}
             Action::Contest { node, id } => {
-                let events = vec![event(&format!("contested-{id}"), id % self.settings.aggregates, 10 + node)?];
+                let events =
+                    vec![event(&format!("contested-{id}"), id % self.settings.aggregates, 10 + node)?];
                 self.append(n(node), events);
             }
             Action::Sync { node, link } => self.sync(n(node), link),
@@ -89,7 +90,9 @@ impl World {
                 self.shared.note(format_args!("the clock of n{node} is off by {skew_ms} ms"));
                 self.replicas[node].clock.set_skew(skew_ms * 1_000);
             }
-            Action::Restore { .. } | Action::Clone { .. } if std::env::var("NOVCOPY").is_ok() && self.settings.modes.contains(&synckit_core::CursorMode::Vector) => {}
+            Action::Restore { .. } | Action::Clone { .. }
+                if std::env::var("NOVCOPY").is_ok()
+                    && self.settings.modes.contains(&synckit_core::CursorMode::Vector) => {}
             Action::Copy { node } => self.copy(n(node))?,
             Action::Restore { node } => self.restore(n(node))?,
             Action::Wipe { node } => self.wipe(n(node))?,
@@ -115,7 +118,8 @@ impl World {
         let everything = Filter::everything();
         Ok(match rng.below(4) {
             0 => everything.with_type(EventType::new(format!("t{}", rng.below(3)))?),
-            1 => everything.with_aggregate(AggregateId::new(format!("a{}", rng.below(self.settings.aggregates)))?),
+            1 => everything
+                .with_aggregate(AggregateId::new(format!("a{}", rng.below(self.settings.aggregates)))?),
             2 => {
                 let books = &self.shared.state().ledger.books;
                 let tape = &books[rng.below(books.len())].tape;

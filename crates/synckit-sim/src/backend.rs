@@ -66,7 +66,12 @@ pub(crate) enum Disk {
         /// What is really stored, if a planted bug has writes acknowledged before they are.
         durable: Arc<Mutex<Option<MemStore>>>,
     },
-    Sqlite { host: Arc<Host>, config: SqliteConfig, path: PathBuf, open: SqliteStore },
+    Sqlite {
+        host: Arc<Host>,
+        config: SqliteConfig,
+        path: PathBuf,
+        open: SqliteStore,
+    },
 }
 
 /// A copy of a disk, taken at some time.

@@ -93,10 +93,12 @@ impl Sum {
             self.totals.decisions,
             self.most_rounds
         );
-        let faults = Fault::ALL.iter().map(|f| format!("{} {}", f.as_str(), self.faults.get(f).unwrap_or(&0)));
+        let faults =
+            Fault::ALL.iter().map(|f| format!("{} {}", f.as_str(), self.faults.get(f).unwrap_or(&0)));
         println!("faults: {}", faults.collect::<Vec<_>>().join(", "));
         println!("points at which nodes ended: {} distinct", self.points.distinct());
-        let medians = LEAST.iter().zip(&self.sizes).map(|((what, _), sizes)| format!("{what} {}", median(sizes)));
+        let medians =
+            LEAST.iter().zip(&self.sizes).map(|((what, _), sizes)| format!("{what} {}", median(sizes)));
         println!("medians of a history: {}", medians.collect::<Vec<_>>().join(", "));
     }
 
@@ -139,7 +141,10 @@ pub fn run_campaign(campaign: Campaign, host: &Arc<Host>) -> bool {
                 loop {
                     let seed = next.fetch_add(1, Ordering::SeqCst);
                     let late = campaign.limit.is_some_and(|limit| begun.elapsed() > limit);
-                    if seed >= campaign.first.saturating_add(campaign.seeds) || late || stop.load(Ordering::SeqCst) {
+                    if seed >= campaign.first.saturating_add(campaign.seeds)
+                        || late
+                        || stop.load(Ordering::SeqCst)
+                    {
                         return;
                     }
                     let outcome = one(seed, host, &sum);
@@ -200,7 +205,12 @@ pub(crate) fn explain(script: &Script, kind: Kind, host: &Arc<Host>) {
     let short = run(&script.part(&steps), kind, host, true);
     let skipped = short.lines.len().saturating_sub(LINES_SHOWN);
     println!("{} of {} steps are enough; the last lines of their trace:", steps.len(), script.steps.len());
-    short.lines.iter().take(1).chain(short.lines.iter().skip(skipped.max(1))).for_each(|line| println!("{line}"));
+    short
+        .lines
+        .iter()
+        .take(1)
+        .chain(short.lines.iter().skip(skipped.max(1)))
+        .for_each(|line| println!("{line}"));
     println!("replay: cargo xtask sim --seed {} --only {}", script.seed, as_ranges(&steps));
 }
 

@@ -68,13 +68,7 @@ pub(crate) struct Executor {
 
 impl Executor {
     pub(crate) fn new(shared: &Arc<Shared>, rng: Rng) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            rng,
-            bell: Arc::default(),
-            tasks: Vec::new(),
-            endings: Vec::new(),
-        }
+        Self { shared: Arc::clone(shared), rng, bell: Arc::default(), tasks: Vec::new(), endings: Vec::new() }
     }
 
     pub(crate) fn end_later(&mut self, ending: Ending) {
@@ -106,9 +100,8 @@ impl Executor {
     /// Polls one job that can go on. Gives the node that ends with this poll.
     fn turn(&mut self) -> Option<Option<Ending>> {
         self.take_up();
-        let ready: Vec<usize> = (0..self.tasks.len())
-            .filter(|i| self.tasks[*i].flag.woken.load(Ordering::Acquire))
-            .collect();
+        let ready: Vec<usize> =
+            (0..self.tasks.len()).filter(|i| self.tasks[*i].flag.woken.load(Ordering::Acquire)).collect();
         if ready.is_empty() {
             return None;
         }

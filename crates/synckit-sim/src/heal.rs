@@ -130,7 +130,9 @@ impl World {
             }
         }
         if let Ok(show) = std::env::var("SHOW") {
-            for v in &views { v.dump(&show); }
+            for v in &views {
+                v.dump(&show);
+            }
         }
         let found = {
             let state = self.shared.state();

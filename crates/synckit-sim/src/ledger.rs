@@ -179,10 +179,7 @@ impl Ledger {
     /// An application was told that its event is in the log.
     pub(crate) fn promise(&mut self, id: &EventId, content: Hash) {
         self.totals.appends += 1;
-        let promised = self
-            .promised
-            .entry(id.clone())
-            .or_insert(Promised { content, contested: false });
+        let promised = self.promised.entry(id.clone()).or_insert(Promised { content, contested: false });
         promised.contested |= promised.content != content;
     }
 

@@ -94,11 +94,9 @@ impl Request {
 impl Reply {
     fn describe(&self) -> String {
         match self {
-            Self::Greet(s) => format!(
-                "head {}{}",
-                s.head.position,
-                if s.verified { "" } else { ", not what it was" }
-            ),
+            Self::Greet(s) => {
+                format!("head {}{}", s.head.position, if s.verified { "" } else { ", not what it was" })
+            }
             Self::Pull(p) => {
                 let ids: Vec<&str> = p.entries.iter().map(|e| short(e.event.id.as_str())).collect();
                 format!("{} to {} of {}", ids.join(" "), p.next.position, p.head.position)
@@ -235,7 +233,8 @@ impl Network {
                 }
                 let taken = reply.acks.iter().filter(|(_, o)| matches!(o, Outcome::Accepted { .. }));
                 self.state().memory.entry(node).or_default().extend(taken.map(|(id, _)| id.clone()));
-                let found = oracle::acknowledgements::answered(&self.shared.state().ledger.books[node], &reply.acks);
+                let found =
+                    oracle::acknowledgements::answered(&self.shared.state().ledger.books[node], &reply.acks);
                 self.shared.judge(found);
                 Ok(Reply::Push(reply))
             }
@@ -246,7 +245,8 @@ impl Network {
 }
 
 fn fnv(text: &str, salt: u64) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325 ^ salt, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3)) >> 7
+    text.bytes().fold(0xCBF2_9CE4_8422_2325 ^ salt, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3))
+        >> 7
 }
 
 /// The way from one node to another.

@@ -21,7 +21,12 @@ const fn bug(plant: Plant, name: &'static str, seen_in: &'static str, seeds: u64
 
 /// Every bug, in the order of `docs/simulation.md`.
 pub const PLANTS: [Planted; 24] = [
-    bug(Plant::VisibleBeforeCommitted, "visible-before-committed", "Marten, most event stores on PostgreSQL", 1),
+    bug(
+        Plant::VisibleBeforeCommitted,
+        "visible-before-committed",
+        "Marten, most event stores on PostgreSQL",
+        1,
+    ),
     bug(Plant::CheckpointBeforePush, "checkpoint-before-push", "RxDB", 1),
     bug(Plant::FailedPushNotRetried, "failed-push-not-retried", "PowerSync", 1),
     bug(Plant::RefusedOnceForever, "refused-once-forever", "Trezor Suite", 1),

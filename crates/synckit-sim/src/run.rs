@@ -122,7 +122,8 @@ pub fn quiet_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let simulated = info.payload().downcast_ref::<String>().is_some_and(|p| p == resolvers::PANIC);
-        let simulated = simulated || info.payload().downcast_ref::<&str>().is_some_and(|p| *p == resolvers::PANIC);
+        let simulated =
+            simulated || info.payload().downcast_ref::<&str>().is_some_and(|p| *p == resolvers::PANIC);
         if !simulated {
             before(info);
         }

@@ -61,28 +61,85 @@ pub(crate) struct Settings {
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    Append { node: usize, aggregates: Vec<usize> },
-    Import { node: usize, from: usize, count: usize },
+    Append {
+        node: usize,
+        aggregates: Vec<usize>,
+    },
+    Import {
+        node: usize,
+        from: usize,
+        count: usize,
+    },
     /// An event under an id that somebody else may use for another.
-    Contest { node: usize, id: usize },
-    Sync { node: usize, link: usize },
+    Contest {
+        node: usize,
+        id: usize,
+    },
+    Sync {
+        node: usize,
+        link: usize,
+    },
     SyncAll,
-    Decide { node: usize, choice: u64 },
-    Undo { node: usize, choice: u64 },
-    Tidy { node: usize, choice: u64 },
-    Look { node: usize },
-    Crash { node: usize, polls: u64, down_ms: u64 },
-    Cancel { node: usize, polls: u64 },
-    FailWrite { node: usize, nth: u64 },
-    Partition { from: usize, to: usize, ms: u64 },
-    Clock { node: usize, skew_ms: i64 },
-    Copy { node: usize },
-    Restore { node: usize },
-    Wipe { node: usize },
-    Clone { node: usize },
-    Refuse { node: usize, salt: u64 },
-    Release { node: usize },
-    Filter { node: usize, choice: u64 },
+    Decide {
+        node: usize,
+        choice: u64,
+    },
+    Undo {
+        node: usize,
+        choice: u64,
+    },
+    Tidy {
+        node: usize,
+        choice: u64,
+    },
+    Look {
+        node: usize,
+    },
+    Crash {
+        node: usize,
+        polls: u64,
+        down_ms: u64,
+    },
+    Cancel {
+        node: usize,
+        polls: u64,
+    },
+    FailWrite {
+        node: usize,
+        nth: u64,
+    },
+    Partition {
+        from: usize,
+        to: usize,
+        ms: u64,
+    },
+    Clock {
+        node: usize,
+        skew_ms: i64,
+    },
+    Copy {
+        node: usize,
+    },
+    Restore {
+        node: usize,
+    },
+    Wipe {
+        node: usize,
+    },
+    Clone {
+        node: usize,
+    },
+    Refuse {
+        node: usize,
+        salt: u64,
+    },
+    Release {
+        node: usize,
+    },
+    Filter {
+        node: usize,
+        choice: u64,
+    },
 }
 
 /// How long to wait before an action.
@@ -208,9 +265,7 @@ fn action(rng: &mut Rng, settings: &Settings, disasters: usize) -> Action {
             let burst = if rng.percent(6) { rng.between(10, 30) } else { rng.between(1, 3) };
             Action::Append { node, aggregates: (0..burst).map(|_| rng.below(settings.aggregates)).collect() }
         }
-        33..36 => {
-            Action::Import { node, from: rng.below(IMPORTABLE), count: rng.between(1, 12) }
-        }
+        33..36 => Action::Import { node, from: rng.below(IMPORTABLE), count: rng.between(1, 12) },
         36..37 => Action::Contest { node, id: rng.below(4) },
         37..68 => Action::Sync { node, link: rng.below(MOST_NODES) },
         68..70 => Action::SyncAll,
@@ -219,11 +274,9 @@ fn action(rng: &mut Rng, settings: &Settings, disasters: usize) -> Action {
         75..78 => Action::Undo { node, choice: rng.next() },
         78..80 => Action::Tidy { node, choice: rng.next() },
         80..81 => Action::Look { node },
-        81..85 => Action::Crash {
-            node,
-            polls: rng.between(1, 120) as u64,
-            down_ms: rng.between(1, 2_000) as u64,
-        },
+        81..85 => {
+            Action::Crash { node, polls: rng.between(1, 120) as u64, down_ms: rng.between(1, 2_000) as u64 }
+        }
         85..88 => Action::Cancel { node, polls: rng.between(1, 120) as u64 },
         88..90 => Action::FailWrite { node, nth: rng.between(1, 6) as u64 },
         90..92 => Action::Partition {

@@ -111,12 +111,7 @@ impl Shared {
         self.now.store(elapsed, Ordering::Relaxed);
     }
 
-    pub(crate) fn spawn(
-        &self,
-        node: usize,
-        kind: Kind,
-        job: impl Future<Output = ()> + Send + 'static,
-    ) {
+    pub(crate) fn spawn(&self, node: usize, kind: Kind, job: impl Future<Output = ()> + Send + 'static) {
         let mut spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);
         spawned.push(Spawned { node, kind, job: Box::pin(job) });
     }

@@ -56,7 +56,8 @@ pub(crate) fn as_ranges(numbers: &[usize]) -> String {
 
 /// Reads what [`as_ranges`] wrote.
 pub(crate) fn from_ranges(text: &str) -> Result<Vec<usize>, String> {
-    let number = |t: &str| t.trim().parse::<usize>().map_err(|_| format!("{t:?} is not the number of a step"));
+    let number =
+        |t: &str| t.trim().parse::<usize>().map_err(|_| format!("{t:?} is not the number of a step"));
     let mut numbers = Vec::new();
     for part in text.split(',') {
         let (from, to) = part.split_once('-').unwrap_or((part, part));

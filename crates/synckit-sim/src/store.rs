@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use synckit_core::{
-    AggregateId, Clock as _, ConflictId, Error, ErrorKind, EventId, EventStore, Hash, Mark, Result, VectorCursor,
+    AggregateId, Clock as _, ConflictId, Error, ErrorKind, EventId, EventStore, Hash, Mark, Result,
+    VectorCursor,
     graph::AggregateGraph,
     plant::{Plant, planted},
     store::{
@@ -101,7 +102,11 @@ impl SimStore {
         &self.inner
     }
 
-    async fn call<T, F: Future<Output = Result<T>> + Send>(&self, call: Call, make: impl FnOnce() -> F + Send) -> Result<T>
+    async fn call<T, F: Future<Output = Result<T>> + Send>(
+        &self,
+        call: Call,
+        make: impl FnOnce() -> F + Send,
+    ) -> Result<T>
     where
         T: Send,
     {
@@ -137,7 +142,9 @@ impl SimStore {
         }
         let found = found.and_then(|()| {
             if matches!(call, Call::Apply | Call::Acknowledge) {
-                let moved = checkpoints.iter().filter(|c| ledger.books[self.node].checkpoints.get(&c.log) != Some(*c));
+                let moved = checkpoints
+                    .iter()
+                    .filter(|c| ledger.books[self.node].checkpoints.get(&c.log) != Some(*c));
                 moved.map(|c| oracle::checkpoints::recorded(ledger, self.node, c, quarantine)).collect()
             } else {
                 Ok(())
@@ -204,7 +211,9 @@ impl EventStore for SimStore {
         self.shared.point(call, Phase::Before).await;
         let histories = self.histories(&write);
         let pushed = Pushed::of(&self.shared.state().ledger.books[self.node], &write);
-        if let Some((store, durable)) = self.durable.as_ref().filter(|_| planted(Plant::AcknowledgedBeforeDurable)) {
+        if let Some((store, durable)) =
+            self.durable.as_ref().filter(|_| planted(Plant::AcknowledgedBeforeDurable))
+        {
             *durable.lock().unwrap_or_else(PoisonError::into_inner) = Some(store.duplicate());
         }
         let result = self.now(self.inner.write(write));

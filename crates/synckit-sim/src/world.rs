@@ -253,7 +253,8 @@ impl World {
                 loop {
                     let left = until.saturating_sub(self.shared.elapsed());
                     let step = left.min(100_000);
-                    if let Stopped::Ended(ending) = self.executor.run(Some(Duration::from_micros(step))).await {
+                    if let Stopped::Ended(ending) = self.executor.run(Some(Duration::from_micros(step))).await
+                    {
                         self.ended(ending);
                     }
                     self.restart_due(false)?;

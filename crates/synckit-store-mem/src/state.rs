@@ -34,6 +34,8 @@ struct Origin {
     held: u64,
     /// Per counter the ids held or known, with the positions of their entries.
     stamps: BTreeMap<u64, BTreeMap<EventId, Option<u64>>>,
+    /// The counters and ids of stubs that count.
+    stubs: BTreeSet<(u64, EventId)>,
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +106,8 @@ impl State {
                 known.own.insert(*counter, id.clone());
             }
         }
+        let whole = self.load(lookup.events.iter()).into_iter().filter(|e| !e.stub);
+        known.events.extend(whole.map(|e| (e.event.id.clone(), e.event)));
         if lookup.quarantine {
             known.quarantine = self.quarantine.values().cloned().collect();
         }
@@ -151,13 +155,19 @@ impl State {
         for position in changes.superseded {
             if let Some(entry) = usize::try_from(position - 1).ok().and_then(|i| self.log.get_mut(i)) {
                 entry.superseded = true;
+                if let Some(origin) = self.origins.get_mut(&entry.stamp.origin).filter(|_| entry.stub) {
+                    origin.stubs.remove(&(entry.stamp.counter, entry.event.id.clone()));
+                }
             }
         }
         for new in changes.entries {
             let id = new.event.id.clone();
             self.by_id.insert(id.clone(), new.position);
             self.aggregates.entry(new.event.aggregate_id.clone()).or_default().positions.push(new.position);
-            self.stamp(new.stamp.origin, new.stamp.counter, id, Some(new.position));
+            self.stamp(new.stamp.origin, new.stamp.counter, id.clone(), Some(new.position));
+            if new.stub && !new.superseded {
+                self.origins.entry(new.stamp.origin).or_default().stubs.insert((new.stamp.counter, id));
+            }
             self.log.push(LogEntry {
                 position: new.position,
                 event: new.event,
@@ -227,14 +237,12 @@ impl State {
             Some(few) if few.count() <= FEW => Box::new(self.positions(few, request.after).into_iter()),
             _ => Box::new(request.after.saturating_add(1)..=end),
         };
-        let wanted =
-            |e: &LogEntry| lacking.as_ref().is_none_or(|l| l.contains(e.stamp.origin, e.stamp.counter));
         let (mut entries, mut bytes) = (Vec::new(), 0);
         let mut reached = end.max(request.after.min(end));
         let mut last = request.after;
         for position in positions {
-            let entry = self.entry(position).filter(|e| wanted(e)).cloned();
-            let Some(entry) = entry.and_then(|e| request.shape(e)) else {
+            let entry = self.entry(position).cloned();
+            let Some(entry) = entry.and_then(|e| request.shape_for(lacking.as_ref(), e)) else {
                 last = position;
                 continue;
             };
@@ -271,6 +279,11 @@ impl State {
             if known.held < progress.counter {
                 progress.gaps = Progress::of(known.stamps.keys().map(|c| (*c, ""))).gaps;
             }
+            let withdrawn = |(counter, id): &&(u64, EventId)| {
+                !self.withdrawn.is_empty() && self.withdrawn.contains_key(&(id.clone(), *origin, *counter))
+            };
+            let stubs = known.stubs.iter().filter(|stub| !withdrawn(stub));
+            progress.stubs = Progress::ranges(stubs.map(|(counter, _)| *counter));
             (*origin, progress)
         });
         VectorCursor::from_progress(progress.collect())
@@ -280,8 +293,8 @@ impl State {
         if position == 0 { Some(Hash::ZERO) } else { self.entry(position).map(|e| e.hash) }
     }
 
-    pub(crate) fn load(&self, ids: &[EventId]) -> Vec<LogEntry> {
-        ids.iter().filter_map(|id| self.by_id.get(id)).filter_map(|p| self.entry(*p)).cloned().collect()
+    pub(crate) fn load<'a>(&self, ids: impl IntoIterator<Item = &'a EventId>) -> Vec<LogEntry> {
+        ids.into_iter().filter_map(|id| self.by_id.get(id)).filter_map(|p| self.entry(*p)).cloned().collect()
     }
 
     pub(crate) fn aggregates(&self, after: Option<&AggregateId>, limit: usize) -> Vec<AggregateId> {

@@ -11,7 +11,11 @@ use synckit_core::{
     store::{QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
 
-use crate::{error::from_sqlx, packed, read::signed};
+use crate::{
+    error::from_sqlx,
+    packed,
+    read::{self, signed},
+};
 
 const OPERATION: &str = "look up";
 /// Keeps what SQLite hands over at once far below its largest value.
@@ -130,6 +134,11 @@ pub(crate) async fn look_up(
     }
     if !lookup.own_counters.is_empty() {
         own_events(connection, &lookup.own_counters, known).await?;
+    }
+    if !lookup.events.is_empty() {
+        let ids: Vec<EventId> = lookup.events.iter().cloned().collect();
+        let whole = read::load(connection, &ids).await?.into_iter().filter(|e| !e.stub);
+        known.events.extend(whole.map(|e| (e.event.id.clone(), e.event)));
     }
     if lookup.quarantine {
         known.quarantine = quarantine(&mut *connection).await?;

@@ -162,9 +162,27 @@ pub(crate) async fn vector(connection: &mut SqliteConnection) -> Result<VectorCu
         let origin = NodeId::from_slice(&row.blob(0)?)?;
         let (counter, held, ids) = (row.number(1)?, row.number(2)?, mixed(&row.blob(3)?)?);
         let gaps = if held < counter { gaps(connection, origin).await? } else { Vec::new() };
-        origins.insert(origin, Progress { counter, gaps, ids });
+        origins.insert(origin, Progress { counter, gaps, stubs: Vec::new(), ids });
     }
+    stubs(connection, &mut origins).await?;
     VectorCursor::from_progress(origins)
+}
+
+/// Adds the ranges of stubs that count. The index over them is empty for a node without stubs.
+async fn stubs(connection: &mut SqliteConnection, origins: &mut BTreeMap<NodeId, Progress>) -> Result<()> {
+    let sql = "SELECT origin, min(counter), max(counter) FROM \
+               (SELECT origin, counter, counter - row_number() OVER (PARTITION BY origin ORDER BY counter) AS run \
+               FROM (SELECT DISTINCT e.origin, e.counter FROM entries e WHERE e.stub = 1 AND e.superseded = 0 \
+               AND NOT EXISTS (SELECT 1 FROM withdrawn w \
+               WHERE w.id = e.id AND w.origin = e.origin AND w.counter = e.counter))) \
+               GROUP BY origin, run ORDER BY 1, 2";
+    let rows = sqlx::query(sql).fetch_all(connection).await.map_err(from_sqlx("read progress"))?;
+    for row in rows {
+        if let Some(progress) = origins.get_mut(&NodeId::from_slice(&row.blob(0)?)?) {
+            progress.stubs.push((row.number(1)?, row.number(2)?));
+        }
+    }
+    Ok(())
 }
 
 async fn gaps(connection: &mut SqliteConnection, origin: NodeId) -> Result<Vec<(u64, u64)>> {

@@ -31,26 +31,23 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
         Some(theirs) => Some(progress::vector(connection).await?.lacking(theirs)),
         None => None,
     };
-    let (few, many) = match lacking {
-        Some(lacking) if lacking.count() <= FEW => (Some(lacking), None),
-        other => (None, other),
-    };
+    let few = lacking.as_ref().filter(|lacking| lacking.count() <= FEW);
+    let many = lacking.as_ref().filter(|_| few.is_none());
     let (mut entries, mut bytes, mut last) = (Vec::new(), 0, request.after);
-    if let (Some(lacking), 0) = (&many, request.after) {
+    if let (Some(lacking), 0) = (many, request.after) {
         last = first_of(connection, lacking).await?.map_or(head.position, |first| first - 1);
     }
     let mut reached = head.position;
     let mut batch = FIRST_BATCH;
     'pages: while last < head.position {
         let wanted = batch.min(request.page_limit().saturating_sub(entries.len()) + 1);
-        let fetched = fetch(connection, request, few.as_ref(), last, wanted).await?;
+        let fetched = fetch(connection, request, few, last, wanted).await?;
         let full = fetched.len() == wanted;
         let size: usize = fetched.iter().map(LogEntry::size).sum();
         batch = (BATCH_BYTES * wanted / size.max(1)).clamp(1, LARGEST_BATCH);
         for read in fetched {
             let position = read.position;
-            let lacked = many.as_ref().is_none_or(|l| l.contains(read.stamp.origin, read.stamp.counter));
-            if let Some(shaped) = Some(read).filter(|_| lacked).and_then(|read| request.shape(read)) {
+            if let Some(shaped) = request.shape_for(lacking.as_ref(), read) {
                 bytes += shaped.size();
                 let over = bytes > request.page_bytes() && !entries.is_empty();
                 if entries.len() == request.page_limit() || over {
@@ -113,9 +110,13 @@ async fn fetch(
     } else {
         query.push(" FROM entries e");
     }
-    let one_aggregate = lacking.is_none() && request.filter.aggregates.len() == 1;
-    query.push(if one_aggregate { " AND e.position > " } else { " WHERE e.position > " });
-    query.push_bind(signed(after));
+    // With the stamp's position, SQLite need not look at the entries that come before.
+    let condition = match (lacking, request.filter.aggregates.len()) {
+        (Some(_), _) => " WHERE s.position > ",
+        (None, 1) => " AND e.position > ",
+        (None, _) => " WHERE e.position > ",
+    };
+    query.push(condition).push_bind(signed(after));
     query.push(" ORDER BY e.position LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     packed::entries(connection, query, "read").await
 }

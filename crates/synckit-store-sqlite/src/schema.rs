@@ -44,6 +44,7 @@ CREATE TABLE entries (
 );
 CREATE UNIQUE INDEX entries_by_id ON entries (id) WHERE superseded = 0;
 CREATE INDEX entries_by_aggregate ON entries (aggregate_id, position);
+CREATE INDEX entries_of_stubs ON entries (origin, counter, id) WHERE stub = 1 AND superseded = 0;
 CREATE TABLE stamps (
     origin BLOB NOT NULL,
     counter INTEGER NOT NULL,

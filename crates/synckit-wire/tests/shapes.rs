@@ -149,8 +149,10 @@ fn what_became_of_a_push() {
 #[test]
 fn requests_for_pages() {
     let plain = PullRequest { after: mark(42), limit: 7, ..PullRequest::default() };
-    let origins =
-        BTreeMap::from([(NodeId::from_u128(7), Progress { counter: 9, gaps: vec![(2, 3)], ids: 255 })]);
+    let origins = BTreeMap::from([(
+        NodeId::from_u128(7),
+        Progress { counter: 9, gaps: vec![(2, 3)], ids: 255, ..Progress::default() },
+    )]);
     let full = PullRequest {
         log: Some(log()),
         missing_from: Some(VectorCursor::from_progress(origins).unwrap()),
@@ -191,6 +193,27 @@ fn requests_for_pages() {
         let read = read_pull(format!(r#"{{"synckit":1,"limit":{limit}}}"#).as_bytes()).unwrap();
         assert_eq!((read.kit, read.request.limit), (true, granted));
     }
+}
+
+#[test]
+fn a_vector_names_the_stubs_it_has() {
+    let progress = Progress { counter: 9, gaps: vec![(2, 3)], stubs: vec![(1, 1), (5, 9)], ids: 255 };
+    let vector = VectorCursor::from_progress(BTreeMap::from([(NodeId::from_u128(7), progress)])).unwrap();
+    let text = format!(
+        r#"{{"{NODE}":{{"counter":9,"gaps":[[2,3]],"stubs":[[1,1],[5,9]],"ids":"000000000000000000000000000000ff"}}}}"#
+    );
+    let request = PullRequest { missing_from: Some(vector.clone()), ..PullRequest::default() };
+    let body = write_pull(&request).unwrap();
+    assert!(body.contains(&text), "{body}");
+    assert_eq!(read_pull(body.as_bytes()).unwrap().request.missing_from, Some(vector.clone()));
+    let mut state = PeerState::new(log(), NodeId::from_u128(7), CursorMode::Vector, mark(42), true);
+    state.vector = Some(vector);
+    let body = write_peer(&state).unwrap();
+    assert!(body.contains(&text), "{body}");
+    let PeerAnswer::Kit(read) = read_peer(body.as_bytes()).unwrap() else { panic!("{body}") };
+    assert_eq!(read.vector, state.vector);
+    let wrong = body.replace("[5,9]", "[5,10]");
+    assert!(read_peer(wrong.as_bytes()).is_err(), "stubs beyond the counter");
 }
 
 #[test]

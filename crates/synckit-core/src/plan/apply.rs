@@ -188,17 +188,21 @@ impl Planner<'_> {
             return self.already_known(offered, stamp);
         }
         let mut displaces = false;
+        let mut whole = None;
         // An event that was withdrawn stands in nobody's way.
         let held =
             self.known.entries.get(&event.id).filter(|h| !self.known.is_withdrawn(&event.id, &h.stamp));
         if let Some(held) = held {
             if held.stub && offered.stub.is_none() && held.content == content && held.stamp.is_before(stamp) {
-                return self.fill(offered, stamp, source);
+                return self.fill(offered, stamp);
             }
             let fills =
                 held.stub && offered.stub.is_none() && held.content == content && held.stamp == *stamp;
+            if held.lends_data(offered) {
+                whole = self.whole(&event.id);
+            }
             let smaller = stamp.is_before(&held.stamp)
-                && (held.stub || offered.stub.is_none())
+                && (held.stub || offered.stub.is_none() || whole.is_some())
                 && !planted(Plant::LargerStampKept);
             if held.content != content && (!smaller || event.event_type.is_reserved()) {
                 return refused(
@@ -223,13 +227,25 @@ impl Planner<'_> {
             self.displace(event, source);
         }
         self.observe(stamp.timestamp);
-        let position =
-            self.log(event.clone(), stamp.clone(), content, source.pulled_from(), offered.stub.is_some(), meaning);
+        let position = match whole {
+            // The peer has no data: it is to get ours, which an entry pulled from it would not be offered.
+            Some(ours) => self.log(ours, stamp.clone(), content, None, false, meaning),
+            None => {
+                let stub = offered.stub.is_some();
+                self.log(event.clone(), stamp.clone(), content, source.pulled_from(), stub, meaning)
+            }
+        };
         Outcome::Accepted { position }
     }
 
-    /// The data of an event that is held as a stub under a smaller stamp: that stamp stays, and the larger is on record.
-    fn fill(&mut self, offered: &Offered, larger: &Stamp, source: Source) -> Outcome {
+    /// The event that is held with its data under this id.
+    fn whole(&self, id: &EventId) -> Option<Event> {
+        self.planned(id).or_else(|| self.known.events.get(id)).cloned()
+    }
+
+    /// The data of an event that is held as a stub under a smaller stamp: that stamp stays, and the larger is on record. The
+    /// peer may not know the smaller stamp, and is to get it.
+    fn fill(&mut self, offered: &Offered, larger: &Stamp) -> Outcome {
         let Some(held) = self.known.entries.get(&offered.event.id).cloned() else {
             return Outcome::Duplicate;
         };
@@ -239,7 +255,7 @@ impl Planner<'_> {
             id: offered.event.id.clone(),
         });
         let event = offered.event.clone();
-        let position = self.log(event, held.stamp, held.content, source.pulled_from(), false, Meaning::Domain);
+        let position = self.log(event, held.stamp, held.content, None, false, Meaning::Domain);
         Outcome::Accepted { position }
     }
 

@@ -129,8 +129,13 @@ pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
     match write {
         Write::Apply(apply) => {
             if apply.retry_held {
-                let held = known.quarantine.iter().filter_map(|q| q.held.as_ref());
-                held.for_each(|o| lookup.offered(o, &known.node));
+                for offered in known.quarantine.iter().filter_map(|q| q.held.as_ref()) {
+                    lookup.offered(offered, &known.node);
+                    // What is held under its id comes with the same answer, and may have the data.
+                    if offered.stub.is_some() {
+                        lookup.events.insert(offered.event.id.clone());
+                    }
+                }
             }
             lookup.ids.extend(known.last_unstamped.values().cloned());
             let given: HashSet<&str> = apply.entries.iter().map(|o| o.event.id.as_str()).collect();
@@ -142,6 +147,9 @@ pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
                     .filter(|p| !given.contains(p.as_str()))
                     .filter(|p| known.plain_head(&offered.event.aggregate_id, p).is_none())
                     .for_each(|p| lookup.vertex(p));
+                if known.entries.get(&offered.event.id).is_some_and(|held| held.lends_data(offered)) {
+                    lookup.events.insert(offered.event.id.clone());
+                }
             }
         }
         Write::Withdraw(ids) => {

@@ -20,7 +20,7 @@ use crate::{
     ids::{AggregateId, ConflictId, EventId, EventType, LogId, NodeId, VertexId},
     limits::{DEFAULT_CLOCK_TOLERANCE_MICROS, MAX_DATA_BYTES},
     stamp::{Stamp, Timestamp},
-    store::{Checkpoint, Quarantined, ReviewRow, StoredDecision, Write, Written},
+    store::{Checkpoint, Offered, Quarantined, ReviewRow, StoredDecision, Write, Written},
 };
 
 /// What a store has to look up before a write can be planned.
@@ -29,6 +29,8 @@ use crate::{
 pub struct Lookup {
     /// Event ids: the entries that count for them, and their withdrawals.
     pub ids: BTreeSet<EventId>,
+    /// Ids of events that are held with their data: the events themselves.
+    pub events: BTreeSet<EventId>,
     /// Decision ids: the aggregates and timestamps of the decisions.
     pub decisions: BTreeSet<VertexId>,
     /// Aggregates: their heads.
@@ -58,6 +60,14 @@ pub struct KnownEntry {
     pub stub: bool,
 }
 
+impl KnownEntry {
+    /// Whether a stub under a smaller stamp is offered for the event that is held here with its data.
+    pub(crate) fn lends_data(&self, offered: &Offered) -> bool {
+        let smaller = offered.stamp.as_ref().is_some_and(|stamp| stamp.is_before(&self.stamp));
+        !self.stub && smaller && offered.stub == Some(self.content)
+    }
+}
+
 /// The state of the node itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeState {
@@ -82,6 +92,8 @@ pub struct Known {
     pub node: NodeState,
     /// The entries that count.
     pub entries: HashMap<EventId, KnownEntry>,
+    /// Whole events, if they were asked for.
+    pub events: HashMap<EventId, Event>,
     /// Events withdrawn, by id, with the stamps that the withdrawals name. Another event with such an id is not withdrawn.
     pub withdrawn: HashMap<EventId, Vec<Stamp>>,
     /// Decisions: their aggregates, and the smallest timestamps of their copies.
@@ -112,6 +124,7 @@ impl Known {
         Self {
             node,
             entries: HashMap::new(),
+            events: HashMap::new(),
             withdrawn: HashMap::new(),
             decisions: HashMap::new(),
             heads: HashMap::new(),

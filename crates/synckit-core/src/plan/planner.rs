@@ -241,6 +241,11 @@ impl<'a> Planner<'a> {
         position
     }
 
+    /// The event of this plan's entry that counts for an id.
+    pub(super) fn planned(&self, id: &EventId) -> Option<&Event> {
+        self.new_entries.get(id).map(|i| &self.changes.entries[*i].event)
+    }
+
     fn supersede(&mut self, id: &EventId) -> Option<KnownEntry> {
         let old = self.known.entries.get(id).cloned()?;
         match self.new_entries.get(id) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::write::{Checkpoint, Offered, Refusal};
 use crate::{
-    cursor::{Mark, VectorCursor},
+    cursor::{Lacking, Mark, VectorCursor},
     event::{Event, Metadata, Payload},
     filter::Filter,
     hash::Hash,
@@ -25,7 +25,8 @@ pub struct LogEntry {
     pub content: Hash,
     /// The hash of the log up to it.
     pub hash: Hash,
-    /// The log that it was pulled from; none if it was appended here, or pushed.
+    /// The log that it was pulled from; none if it was appended here, was pushed, or joins the stamp of a stub with the data
+    /// of another entry.
     pub from: Option<LogId>,
     /// Whether only id, type, aggregate, stamp and parents are held.
     pub stub: bool,
@@ -70,7 +71,7 @@ pub struct ReadRequest {
     pub max_bytes: usize,
     /// Only what this wants; the rest is passed over, or given as stubs where the filter cuts through an aggregate.
     pub filter: Filter,
-    /// Leave out what is covered by this cursor.
+    /// Leave out what is covered by this cursor, but not the data of what it covers as stubs only.
     pub missing_from: Option<VectorCursor>,
     /// Leave out what was pulled from this log at a position of our own log beyond the second value: it is not sent back.
     pub not_from: Option<(LogId, u64)>,
@@ -106,6 +107,15 @@ impl ReadRequest {
             entry.event.metadata = Metadata::default();
         }
         Some(entry)
+    }
+
+    /// The entry as it is given to one who lacks only this. For stores, as [`shape`](Self::shape); `lacking` follows from
+    /// [`missing_from`](Self::missing_from).
+    #[must_use]
+    pub fn shape_for(&self, lacking: Option<&Lacking>, entry: LogEntry) -> Option<LogEntry> {
+        let lacked =
+            |e: &LogEntry| lacking.is_none_or(|l| l.contains(e.stamp.origin, e.stamp.counter, e.stub));
+        Some(entry).filter(lacked).and_then(|e| self.shape(e)).filter(lacked)
     }
 
     /// Everything after a position.

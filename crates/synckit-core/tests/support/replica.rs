@@ -114,6 +114,11 @@ impl Replica {
                 known.own.insert(*counter, id.clone());
             }
         }
+        for id in &lookup.events {
+            if let Some(entry) = self.entry(id).filter(|e| !e.stub) {
+                known.events.insert(id.clone(), entry.event.clone());
+            }
+        }
         if lookup.quarantine {
             known.quarantine = self.quarantine.values().cloned().collect();
         }

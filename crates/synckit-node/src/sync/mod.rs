@@ -8,7 +8,7 @@ mod start;
 use std::sync::Arc;
 
 use synckit_core::{
-    CursorMode, Error, ErrorKind, Hash, Mark, Result, Transport, VectorCursor,
+    CursorMode, Error, ErrorKind, Mark, Result, Transport, VectorCursor,
     plant::{Plant, planted, recall, remember},
     store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, RefusalCode, Write, Written},
     transport::PeerState,
@@ -107,10 +107,6 @@ impl<'a> Run<'a> {
         self.verify_shown(&mut session).await?;
         pulled?;
         session.checkpoint.synced_at = self.node.environment.clock.now();
-        let config = &self.node.config;
-        if self.direction == Direction::Both || config.push_only || config.pull_only {
-            session.checkpoint.filter = config.filter.fingerprint();
-        }
         self.record(&mut session).await
     }
 
@@ -159,7 +155,7 @@ impl<'a> Run<'a> {
         }
         let head = store.head().await?;
         let first = planted(Plant::OfflineWritesForgotten) && !self.node.has_synced();
-        let Start { mut checkpoint, forget, over, backfill } =
+        let Start { mut checkpoint, forget, over } =
             plan_start(&known, &peer, &address, filter, head.position);
         self.report.started_over |= over;
         if first {
@@ -169,17 +165,11 @@ impl<'a> Run<'a> {
         // Two copies of one node may have used a counter twice, which cursors over counters cannot tell while they cover
         // different ones. What waits for a parent since the last sync shows it: then everything is exchanged.
         let stuck = vector && store.quarantine().await?.iter().any(waits);
-        let by_vector = vector && !backfill && !stuck;
         if stuck {
             peer.vector = None;
             (checkpoint.pull, checkpoint.push) = (Mark::START, 0);
         }
-        let ours = if by_vector { Some(store.vector().await?) } else { None };
-        if vector && backfill {
-            // Until it is complete, a sync that is cut off starts the backfill again.
-            peer.vector = None;
-            checkpoint.filter = Hash::ZERO;
-        }
+        let ours = if vector && !stuck { Some(store.vector().await?) } else { None };
         Ok(Session { transport, peer, checkpoint, forget, ours })
     }
 

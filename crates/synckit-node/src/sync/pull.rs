@@ -1,8 +1,9 @@
 //! Pulling to the peer's head.
 
 use synckit_core::{
-    AggregateId, Error, ErrorKind, EventId, Mark, Result,
+    AggregateId, Error, ErrorKind, EventId, Mark, Result, VectorCursor,
     decision::WITHDRAWAL,
+    limits::MAX_CURSOR_STUBS,
     plant::{Plant, planted},
     store::{Apply, Write},
     transport::{PullPage, PullRequest},
@@ -11,17 +12,54 @@ use synckit_core::{
 use super::{Run, Session};
 
 impl Run<'_> {
-    /// Pulls page after page; while one is being stored, the next is on its way.
+    /// Pulls all that this node lacks.
+    ///
+    /// By cursors over counters, the peer's whole log is gone through for what is not held at all, and only what is new in
+    /// it for the data of stubs: what this node wants of the rest, it has had.
     pub(super) async fn pull(&mut self, session: &mut Session) -> Result<()> {
-        let mut request = self.first_request(session);
+        let pulled = session.checkpoint.pull;
+        let Some(ours) = session.ours.take() else {
+            return self.pull_after(session, pulled, None, true).await.map(drop);
+        };
+        let stubs = ours.stub_ranges();
+        if stubs == 0 || (pulled == Mark::START && stubs <= MAX_CURSOR_STUBS) {
+            return self.pull_after(session, Mark::START, Some(ours), true).await.map(drop);
+        }
+        let head = self.pull_after(session, Mark::START, Some(ours.without_stubs()), false).await?;
+        if head == pulled {
+            return Ok(());
+        }
+        let ours = self.node.store.vector().await?;
+        let missing_from = Some(ours).filter(|ours| ours.stub_ranges() <= MAX_CURSOR_STUBS);
+        self.pull_after(session, pulled, missing_from, true).await.map(drop)
+    }
+
+    /// Pulls page after page; while one is being stored, the next is on its way. Returns where the peer's log ends. The pull
+    /// cursor moves along if it is to.
+    async fn pull_after(
+        &mut self,
+        session: &mut Session,
+        after: Mark,
+        missing_from: Option<VectorCursor>,
+        moves: bool,
+    ) -> Result<Mark> {
+        let mut request = PullRequest {
+            log: Some(session.peer.log),
+            after,
+            missing_from,
+            limit: self.node.config.batch_size,
+            filter: self.node.config.filter.clone(),
+        };
         let mut page = self.request(|| session.transport.pull(request.clone())).await?;
         loop {
             check_page(&request, &page, session)?;
             let (has_more, next) = (page.has_more, page.next);
             // Only once the page is stored may the session go on from there.
             let mut covered = session.checkpoint.clone();
-            let half = planted(Plant::HalfTakenForWhole) && session.checkpoint.pull == Mark::START;
-            covered.pull = if half { page.head } else { next };
+            if moves {
+                let half = planted(Plant::HalfTakenForWhole) && session.checkpoint.pull == Mark::START;
+                covered.pull = if half { page.head } else { next };
+            }
             if planted(Plant::OnlyConflictsKept) {
                 let open = self.node.store.conflicts(None, usize::MAX).await?;
                 let in_conflict = |a: &AggregateId| open.iter().any(|c| c.aggregate == *a);
@@ -48,7 +86,7 @@ impl Run<'_> {
                 let written = write.await?;
                 (session.checkpoint, session.forget) = (covered, None);
                 self.note(&written, &ids);
-                return Ok(());
+                return Ok(next);
             }
             request.after = next;
             let following = self.request(|| session.transport.pull(request.clone()));
@@ -57,20 +95,6 @@ impl Run<'_> {
             (session.checkpoint, session.forget) = (covered, None);
             self.note(&written, &ids);
             page = following?;
-        }
-    }
-
-    fn first_request(&self, session: &Session) -> PullRequest {
-        let after = match session.ours {
-            Some(_) => Mark::START,
-            None => session.checkpoint.pull,
-        };
-        PullRequest {
-            log: Some(session.peer.log),
-            after,
-            missing_from: session.ours.clone(),
-            limit: self.node.config.batch_size,
-            filter: self.node.config.filter.clone(),
         }
     }
 }

@@ -213,11 +213,12 @@ impl Run<'_> {
 }
 
 /// Whether the accepted entries are all that the peer's log has after our pull cursor: then there is nothing in between to
-/// be pulled, and no need to have our own entries sent back. The chain tells; a log that was restored has another one.
+/// be pulled, and no need to have our own entries sent back. The chain tells; a log that was restored has another one. It
+/// does not tell whether the peer had the data of a stub.
 fn follows(pulled: Mark, accepted: &[(u64, &LogEntry)], head: Mark) -> bool {
     let mut reached = pulled;
     for (position, entry) in accepted {
-        if *position != reached.position + 1 {
+        if *position != reached.position + 1 || entry.stub {
             return false;
         }
         let hash = chain_hash(&reached.hash, &entry.event.id, &entry.stamp, &entry.content);

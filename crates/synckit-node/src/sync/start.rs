@@ -13,9 +13,6 @@ pub(super) struct Start {
     pub(super) forget: Option<LogId>,
     /// Whether the peer had been met, and everything is exchanged anew all the same.
     pub(super) over: bool,
-    /// Whether another filter was in force before: one of the two may hold stubs of what the other holds whole, which
-    /// "all I have" does not tell apart.
-    pub(super) backfill: bool,
 }
 
 /// What to ask a peer of which this checkpoint is known.
@@ -60,8 +57,7 @@ pub(super) fn plan_start(
         checkpoint.push = 0;
     }
     let over = forget.is_some() || met.is_some_and(|_| !peer.verified);
-    let backfill = met.map_or_else(|| known.iter().any(|c| c.filter != filter), |c| c.filter != filter);
-    Start { checkpoint, forget, over, backfill }
+    Start { checkpoint, forget, over }
 }
 
 #[cfg(test)]
@@ -120,8 +116,6 @@ mod tests {
     fn a_changed_filter_starts_a_backfill() {
         let start = plan_start(&[known(1)], &peer(1, true), "hub", Hash::of(b"other"), 9);
         assert_eq!((start.checkpoint.pull, start.checkpoint.push, start.over), (Mark::START, 0, false));
-        assert!(start.backfill);
-        let elsewhere = plan_start(&[known(1)], &peer(2, false), "other", Hash::of(b"other"), 9);
-        assert!(elsewhere.backfill, "what is held was pulled under another filter");
+        assert_eq!(start.checkpoint.filter, Hash::of(b"other"), "once it has begun, it goes on where it was");
     }
 }

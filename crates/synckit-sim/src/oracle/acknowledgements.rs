@@ -28,7 +28,8 @@ impl Pushed {
         let author = apply.author?;
         let entries = apply.entries.iter().map(|o| (o.event.id.clone(), o.stamp.clone())).collect();
         let there = |stamp: &Stamp| {
-            stamp.parents.iter().all(|p| book.vertices.contains_key(p)) && book.newest(&stamp.parents) < stamp.timestamp
+            stamp.parents.iter().all(|p| book.vertices.contains_key(p))
+                && book.newest(&stamp.parents) < stamp.timestamp
         };
         let based = apply.entries.iter().map(|o| o.stamp.as_ref().is_some_and(there)).collect();
         let mut pushed: Vec<(VertexId, Timestamp)> = Vec::new();
@@ -95,6 +96,10 @@ pub(crate) fn durable(book: &Book, head: Mark) -> Result<(), Violation> {
     }
     Err(Violation::new(
         "L8",
-        format!("the log ended at {} before the crash, and at {} after it", book.head().position, head.position),
+        format!(
+            "the log ended at {} before the crash, and at {} after it",
+            book.head().position,
+            head.position
+        ),
     ))
 }

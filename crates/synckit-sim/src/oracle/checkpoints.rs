@@ -41,7 +41,10 @@ fn pulled(
         if !holds(&quarantine(), QuarantineSide::Held, None, entry.id.as_str()) {
             return Err(Violation::new(
                 "L4",
-                format!("the pull cursor is at {}, and {} at {position} is not held", now.pull.position, entry.id),
+                format!(
+                    "the pull cursor is at {}, and {} at {position} is not held",
+                    now.pull.position, entry.id
+                ),
             ));
         }
     }
@@ -65,11 +68,15 @@ fn pushed(
         if own.counting.get(&entry.id).is_some_and(|at| *at as u64 + 1 > position) {
             continue;
         }
-        let given = entry.from == Some(now.log) || ever.contains(&entry.id) || own.withdrawn.contains(&entry.id);
+        let given =
+            entry.from == Some(now.log) || ever.contains(&entry.id) || own.withdrawn.contains(&entry.id);
         if !given && !holds(&quarantine(), QuarantineSide::Refused, Some(now.log), entry.id.as_str()) {
             return Err(Violation::new(
                 "L6",
-                format!("the push cursor is at {}, and {} at {position} was never handed over", now.push, entry.id),
+                format!(
+                    "the push cursor is at {}, and {} at {position} was never handed over",
+                    now.push, entry.id
+                ),
             ));
         }
     }

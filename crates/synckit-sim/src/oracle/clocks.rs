@@ -12,13 +12,18 @@ pub(crate) fn own(book: &Book, node: NodeId, new: &[LogEntry], now: Timestamp) -
             continue;
         }
         let limit = now.plus(DEFAULT_CLOCK_TOLERANCE_MICROS);
-        let here = new[..i].iter().filter(|e| entry.stamp.parents.iter().any(|p| e.event.id.as_str() == p.as_str()));
-        let newest = here.map(|e| e.stamp.timestamp).max().unwrap_or_default().max(book.newest(&entry.stamp.parents));
+        let here =
+            new[..i].iter().filter(|e| entry.stamp.parents.iter().any(|p| e.event.id.as_str() == p.as_str()));
+        let newest =
+            here.map(|e| e.stamp.timestamp).max().unwrap_or_default().max(book.newest(&entry.stamp.parents));
         if entry.stamp.timestamp <= limit {
             continue;
         }
         if entry.stamp.timestamp > newest.plus(1) {
-            return Err(Violation::new("clock", format!("{} is stamped far ahead of the clock", entry.event.id)));
+            return Err(Violation::new(
+                "clock",
+                format!("{} is stamped far ahead of the clock", entry.event.id),
+            ));
         }
     }
     Ok(())

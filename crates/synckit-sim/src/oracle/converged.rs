@@ -38,7 +38,10 @@ impl View {
             Ok(Self {
                 node: store.node,
                 digest: node.digest().await?,
-                entries: inner.read(ReadRequest::after(0).limit(1_000_000).max_bytes(usize::MAX)).await?.entries,
+                entries: inner
+                    .read(ReadRequest::after(0).limit(1_000_000).max_bytes(usize::MAX))
+                    .await?
+                    .entries,
                 conflicts: conflicts.into_iter().map(|c| (c.id, c.aggregate, c.in_review)).collect(),
                 quarantine: inner.quarantine().await?,
                 reviews: listed,
@@ -53,17 +56,43 @@ impl View {
         for e in &self.entries {
             let parents: Vec<&str> = e.stamp.parents.iter().map(|p| short(p.as_str())).collect();
             if show.split(',').any(|s| e.event.id.as_str().contains(s) || parents.contains(&s)) {
-                eprintln!("n{} @{} {} {} {}:{} ts {} on {:?} stub {} sup {} {}", self.node, e.position, e.event.id, e.event.aggregate_id, &e.stamp.origin.to_string()[..6], e.stamp.counter, e.stamp.timestamp.as_micros() - 1_767_225_600_000_000, parents, e.stub, e.superseded, if e.event.event_type.as_str() == "synckit.resolution" { String::from_utf8_lossy(e.event.data.bytes()).into_owned() } else {String::new()});
+                eprintln!(
+                    "n{} @{} {} {} {}:{} ts {} on {:?} stub {} sup {} {}",
+                    self.node,
+                    e.position,
+                    e.event.id,
+                    e.event.aggregate_id,
+                    &e.stamp.origin.to_string()[..6],
+                    e.stamp.counter,
+                    e.stamp.timestamp.as_micros() - 1_767_225_600_000_000,
+                    parents,
+                    e.stub,
+                    e.superseded,
+                    if e.event.event_type.as_str() == "synckit.resolution" {
+                        String::from_utf8_lossy(e.event.data.bytes()).into_owned()
+                    } else {
+                        String::new()
+                    }
+                );
             }
         }
         for q in &self.quarantine {
-            if show.split(',').any(|s| q.id.as_str().contains(s)) { eprintln!("n{} quarantine {:?} {} {:?}:{} {} at {}", self.node, q.side, q.id, q.origin, q.counter, q.refusal, q.position); }
+            if show.split(',').any(|s| q.id.as_str().contains(s)) {
+                eprintln!(
+                    "n{} quarantine {:?} {} {:?}:{} {} at {}",
+                    self.node, q.side, q.id, q.origin, q.counter, q.refusal, q.position
+                );
+            }
         }
     }
 }
 
 /// Compares what all replicas say, with each other and with the model.
-pub(crate) fn check(ledger: &Ledger, views: &[View], only_last_write_wins: bool) -> std::result::Result<(), Violation> {
+pub(crate) fn check(
+    ledger: &Ledger,
+    views: &[View],
+    only_last_write_wins: bool,
+) -> std::result::Result<(), Violation> {
     let Some(first) = views.first() else { return Ok(()) };
     for view in views {
         same(first, view)?;
@@ -76,7 +105,8 @@ pub(crate) fn check(ledger: &Ledger, views: &[View], only_last_write_wins: bool)
         people::check(&history)?;
         decisions::check(&history)?;
         // A stamp that was replaced may have been the newest when it was decided.
-        let replaced = |v: &View| v.entries.iter().any(|e| e.superseded && e.event.aggregate_id == *aggregate);
+        let replaced =
+            |v: &View| v.entries.iter().any(|e| e.superseded && e.event.aggregate_id == *aggregate);
         if only_last_write_wins && !views.iter().any(replaced) {
             newest_write::check(&history)?;
         }
@@ -97,7 +127,8 @@ fn same(first: &View, view: &View) -> std::result::Result<(), Violation> {
     let differ = |what: String| Err(Violation::new("E7", what));
     let (a, b) = (first.node, view.node);
     if first.digest.ids != view.digest.ids {
-        let ids = |v: &View| -> BTreeSet<String> { v.entries.iter().map(|e| e.event.id.to_string()).collect() };
+        let ids =
+            |v: &View| -> BTreeSet<String> { v.entries.iter().map(|e| e.event.id.to_string()).collect() };
         let (left, right) = (ids(first), ids(view));
         let only = |x: &BTreeSet<String>, y: &BTreeSet<String>| -> String {
             x.difference(y).take(3).map(|id| short(id)).collect::<Vec<_>>().join(" ")
@@ -111,14 +142,19 @@ fn same(first: &View, view: &View) -> std::result::Result<(), Violation> {
     if first.digest.log != view.digest.log {
         let stamps = |v: &View| -> BTreeSet<String> {
             let counting = v.entries.iter().filter(|e| !e.superseded);
-            counting.map(|e| format!("{} {}:{}", short(e.event.id.as_str()), e.stamp.origin, e.stamp.counter)).collect()
+            counting
+                .map(|e| format!("{} {}:{}", short(e.event.id.as_str()), e.stamp.origin, e.stamp.counter))
+                .collect()
         };
         let (left, right) = (stamps(first), stamps(view));
         let one = left.difference(&right).next().cloned().unwrap_or_default();
         return differ(format!("n{a} and n{b} hold other stamps, such as n{a} {one}"));
     }
     if first.digest.view != view.digest.view {
-        return differ(format!("n{a} and n{b} have other views of the same events: {}", in_views(first, view)));
+        return differ(format!(
+            "n{a} and n{b} have other views of the same events: {}",
+            in_views(first, view)
+        ));
     }
     if first.conflicts != view.conflicts {
         return differ(format!(
@@ -138,7 +174,9 @@ fn in_views(first: &View, other: &View) -> String {
         };
         let heads = |g: &synckit_core::graph::AggregateGraph| -> Vec<String> {
             let heads = g.heads().into_iter();
-            heads.map(|h| format!("{}{}", short(h.vertex.as_str()), if h.is_unsettled() { "" } else { "~" })).collect()
+            heads
+                .map(|h| format!("{}{}", short(h.vertex.as_str()), if h.is_unsettled() { "" } else { "~" }))
+                .collect()
         };
         let Some(there) = other.graphs.get(aggregate) else { continue };
         if ids(graph) != ids(there) || heads(graph) != heads(there) {

@@ -24,7 +24,8 @@ fn expected(heads: &[Head]) -> Vec<VertexId> {
 
 /// Checks the first new event of each aggregate against the histories as they were before.
 pub(crate) fn appended(before: &[AggregateGraph], new: &[LogEntry]) -> Result<(), Violation> {
-    let mut histories: HashMap<&AggregateId, &AggregateGraph> = before.iter().map(|g| (g.aggregate(), g)).collect();
+    let mut histories: HashMap<&AggregateId, &AggregateGraph> =
+        before.iter().map(|g| (g.aggregate(), g)).collect();
     for entry in new {
         let Some(history) = histories.remove(&entry.event.aggregate_id) else { continue };
         let expected = expected(&history.heads());

@@ -1,7 +1,10 @@
 //! L5 and L7: a sync that ends well has pulled to the head and pushed to the end, and has recognised a peer that is not
 //! what it was.
 
-use synckit_core::{EventId, store::{QuarantineSide, Quarantined}};
+use synckit_core::{
+    EventId,
+    store::{QuarantineSide, Quarantined},
+};
 
 use super::Violation;
 use crate::ledger::{Book, Ledger};
@@ -57,7 +60,8 @@ pub(crate) fn ended(
     if !own.wants_everything || ledger.copied {
         return Ok(());
     }
-    let lies = |side: QuarantineSide, id: &EventId| quarantine().iter().any(|q| q.side == side && q.id == *id);
+    let lies =
+        |side: QuarantineSide, id: &EventId| quarantine().iter().any(|q| q.side == side && q.id == *id);
     if done.pulled && unchanged {
         let lacking = before.peer.iter().filter(|id| !own.knows(id));
         if let Some(id) = lacking.filter(|id| !lies(QuarantineSide::Held, id)).min() {
@@ -67,7 +71,8 @@ pub(crate) fn ended(
     if done.pushed && unchanged && peer.log == before.peer_log {
         // What was replaced during the sync goes out with the next.
         let old = |id: &EventId| own.counting.get(id).is_some_and(|at| *at < before.length);
-        let lacking = before.own.iter().filter(|id| !peer.knows(id) && !own.withdrawn.contains(*id) && old(id));
+        let lacking =
+            before.own.iter().filter(|id| !peer.knows(id) && !own.withdrawn.contains(*id) && old(id));
         if let Some(id) = lacking.filter(|id| !lies(QuarantineSide::Refused, id)).min() {
             return Err(Violation::new("L6", format!("the sync ended well, and {id} was not pushed")));
         }

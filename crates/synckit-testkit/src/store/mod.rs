@@ -115,6 +115,17 @@ suite! {
         l7_missing_from_with_a_filter_and_not_from,
         l7_greatest_counters,
     }
+    l7_stubs {
+        l7_progress_names_stubs,
+        l7_only_the_entry_that_counts_is_a_stub,
+        l7_a_withdrawn_stub_waits_for_no_data,
+        l7_the_data_of_stubs_is_given,
+        l7_no_stub_is_given_for_a_stub,
+        l7_the_data_of_many_stubs_is_given,
+        l7_stubs_of_an_origin_that_is_not_here,
+        l2_a_stub_with_a_smaller_stamp_keeps_the_data,
+        l2_a_stub_that_waited_keeps_the_data,
+    }
     l8 {
         l8_one_outcome_for_each_event_in_order,
         l8_a_write_of_nothing,
