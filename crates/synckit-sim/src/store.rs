@@ -219,7 +219,12 @@ impl EventStore for SimStore {
         let result = self.now(self.inner.write(write));
         self.keep_books(call, &histories);
         if let (Some(pushed), Ok(written)) = (pushed, &result) {
-            self.shared.judge(oracle::acknowledgements::taken(&pushed, &written.outcomes, self.clock.now()));
+            let found = {
+                let state = self.shared.state();
+                let book = &state.ledger.books[self.node];
+                oracle::acknowledgements::taken(book, &pushed, &written.outcomes, self.clock.now())
+            };
+            self.shared.judge(found);
         }
         let failed = self.fails_after_commit();
         if failed {

@@ -52,12 +52,15 @@ impl Pushed {
 }
 
 /// Checks what a store says of entries that it has just been pushed.
-pub(crate) fn taken(pushed: &Pushed, outcomes: &[Outcome], now: Timestamp) -> Result<(), Violation> {
+pub(crate) fn taken(book: &Book, pushed: &Pushed, outcomes: &[Outcome], now: Timestamp) -> Result<(), Violation> {
     let entries = pushed.entries.iter().zip(&pushed.based).zip(&pushed.newest);
     for ((((id, stamp), based), newest), outcome) in entries.zip(outcomes) {
         let Some(stamp) = stamp else { continue };
         match outcome {
-            Outcome::Accepted { .. } if stamp.origin == pushed.author => {
+            // What only brings the data of a stub along is logged under the stub's stamp.
+            Outcome::Accepted { position }
+                if stamp.origin == pushed.author && book.at(*position).is_some_and(|t| t.stamp == *stamp) =>
+            {
                 let limit = |base: Timestamp| base.plus(DEFAULT_CLOCK_TOLERANCE_MICROS);
                 if stamp.timestamp > limit(now) && stamp.timestamp > limit(*newest) {
                     return Err(Violation::new("clock", format!("{id} was taken from a clock far ahead")));
