@@ -20,9 +20,9 @@ const ENTRY: &str = "format('%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d;', \
     || e.id || e.event_type || e.aggregate_id || ifnull(e.codec, '') || e.data || ifnull(e.metadata, '') \
     || e.parents || ifnull(e.received_from, '') || e.origin || e.content || e.hash";
 
-/// An entry `e` as a vertex, with its withdrawal `w` if it has one.
+/// An entry `e` as a vertex.
 const VERTEX: &str = "format('%d,%d,%d,%d,%d,%d,%d,%d,%d;', \
-    e.position, e.counter, e.timestamp, e.stub + 2 * (w.id IS NOT NULL), \
+    e.position, e.counter, e.timestamp, e.stub, \
     octet_length(e.id), octet_length(e.event_type), octet_length(e.aggregate_id), octet_length(e.parents), \
     CASE WHEN e.event_type = 'synckit.resolution' THEN octet_length(e.data) ELSE -1 END) \
     || e.id || e.event_type || e.aggregate_id || e.parents \
@@ -41,8 +41,7 @@ pub(crate) fn select_entries() -> QueryBuilder<Sqlite> {
     select(ENTRY)
 }
 
-/// The start of a query for vertices; what follows is `FROM …` and conditions, with the entries under the name `e` and the
-/// withdrawals under the name `w`.
+/// The start of a query for vertices; what follows is `FROM …` and conditions, with the entries under the name `e`.
 pub(crate) fn select_vertices() -> QueryBuilder<Sqlite> {
     select(VERTEX)
 }
@@ -176,7 +175,7 @@ fn entry(row: &mut Packed<'_>) -> Result<LogEntry> {
 }
 
 fn vertex(row: &mut Packed<'_>) -> Result<PlacedVertex> {
-    let [position, counter, timestamp, flags, id, event_type, aggregate, parents, data] = row.numbers()?;
+    let [position, counter, timestamp, stub, id, event_type, aggregate, parents, data] = row.numbers()?;
     let (id, event_type, aggregate) = (row.text(id)?, row.text(event_type)?, row.text(aggregate)?);
     let parents = row.bytes(parents)?;
     let data = row.optional(data)?.unwrap_or_default().to_vec();
@@ -188,6 +187,6 @@ fn vertex(row: &mut Packed<'_>) -> Result<PlacedVertex> {
         data: Payload::stored(None, data),
         metadata: Metadata::default(),
     };
-    let vertex = vertex_of(&event, &stamp, flags & 1 != 0, flags & 2 != 0);
+    let vertex = vertex_of(&event, &stamp, stub != 0);
     Ok((position.cast_unsigned(), vertex.map(|v| (event.aggregate_id, v))))
 }
