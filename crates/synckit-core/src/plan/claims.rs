@@ -85,6 +85,12 @@ impl Planner<'_> {
             self.supersede(id);
             self.known.entries.remove(id);
         }
+        let given_up = |q: &Quarantined| {
+            let named = (&q.id, q.origin, q.counter) == (id, Some(origin), counter);
+            named && q.side == QuarantineSide::Held
+        };
+        self.changes.quarantined.retain(|q| !given_up(q));
+        self.changes.released.extend(self.known.quarantine.iter().filter(|q| given_up(q)).cloned());
         self.known.withdrawn.entry(id.clone()).or_default().push(claim.clone());
         self.changes.withdrawn.push(ClaimOf { id: id.clone(), claim });
         self.move_vertex(id, before);
