@@ -443,3 +443,26 @@ fn people_who_decide_two_conflicts_anew_do_not_settle_each_other() {
     let heads = &replica.heads[&name("x")];
     assert_eq!(heads.iter().filter(|h| h.is_unsettled()).count(), 2, "people have to agree");
 }
+
+#[test]
+fn a_decision_restores_nothing_that_another_brings_along_elsewhere() {
+    let mut replica = Replica::new(1, 1);
+    let sides = vec![stamped("a", "x", "1", 2, 1, 10, &[]), stamped("b", "x", "1", 3, 1, 11, &[])];
+    replica.write(from_peer(sides), &around(60)).unwrap();
+    let conflict = replica.graph(&name("x")).conflict().unwrap();
+    let person = |adopts: usize| {
+        let mut decision = Decision::adopting(vec![conflict.heads[adopts].clone()], "keep", "person");
+        decision.conflict = Some(conflict.id.clone());
+        decision
+    };
+    let mut merges = person(0);
+    merges.merged = vec![serde_json::from_str(r#"{"id":"m","type":"t","data":1}"#).unwrap()];
+    let mut restores = person(1);
+    restores.restored = vec![EventId::new("m").unwrap()];
+    for (decision, now) in [(merges, 70), (restores, 80)] {
+        let (aggregate, parents) = (name("x"), conflict.heads.clone());
+        let draft = DecisionDraft { aggregate, parents, decision, by_machine: false, expect_heads: false };
+        replica.write(Write::Decide(vec![draft]), &around(now)).unwrap();
+    }
+    assert_eq!(view(&replica, "x"), ["b"], "the later person did not know of it");
+}
