@@ -163,7 +163,10 @@ async fn of_two_authors_of_one_event_one_gives_it_up() {
         b.withdraw(&id("same")).await.unwrap();
         rounds(&[&b, &a, &c, &b], 3).await;
         let digest = local(&two).digest().await.unwrap();
-        assert_eq!(digest.events, 3, "{mode}: it counts under a's stamp, beside what follows and the withdrawal");
+        assert_eq!(
+            digest.events, 3,
+            "{mode}: it counts under a's stamp, beside what follows and the withdrawal"
+        );
         for node in [&a, &b, &c] {
             assert_eq!(node.digest().await.unwrap(), digest, "{mode}");
         }
