@@ -6,7 +6,7 @@ field = lambda b: len(b).to_bytes(4, "big") + b
 entries, view, chain, last = {}, {}, bytes(32), 0
 log = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
 log.text_factory = bytes
-withdrawn = set(log.execute("SELECT id, origin, counter FROM withdrawn"))
+withdrawn = set(log.execute("SELECT id, aggregate_id, origin, counter, timestamp, parents, content FROM withdrawn"))
 for (position, name, kind, aggregate, codec, data, metadata, origin, counter, timestamp, parents, content, link, stub,
      superseded) in log.execute("SELECT position, id, event_type, aggregate_id, codec, data, metadata, origin, counter,"
                                 " timestamp, parents, content, hash, stub, superseded FROM entries ORDER BY position"):
@@ -19,7 +19,7 @@ for (position, name, kind, aggregate, codec, data, metadata, origin, counter, ti
     entry = field(name) + origin + numbers + parents + content
     chain, last = sha(chain + entry), last + 1
     assert (position, link) == (last, chain), f"the chain breaks at {position}"
-    if not superseded and (name, origin, counter) not in withdrawn:
+    if not superseded and (name, aggregate, origin, counter, timestamp, parents, content) not in withdrawn:
         entries[name], view[name] = entry, content
 ids = sorted(entries)
 counting = sorted(json.loads(line)["id"].encode() for line in sys.stdin)

@@ -9,6 +9,7 @@ use crate::{
     event::{Event, Metadata, Payload},
     hash::Hash,
     ids::{AggregateId, ConflictId, EventId, EventType, NodeId, VertexId},
+    plan::Claim,
     stamp::{Stamp, Timestamp},
 };
 
@@ -271,6 +272,8 @@ pub struct Withdrawal {
     pub timestamp: Timestamp,
     /// Its parents.
     pub parents: Vec<VertexId>,
+    /// The hash of its content.
+    pub content: Hash,
 }
 
 impl Withdrawal {
@@ -310,6 +313,14 @@ impl Withdrawal {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if it is out of range.
     pub fn stamp(&self) -> Result<Stamp> {
         Stamp::checked(self.origin, self.counter, self.timestamp, self.parents.clone())
+    }
+
+    /// What the event withdrawn claims its id with.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if its stamp is out of range.
+    pub fn claim(&self, aggregate: &AggregateId) -> Result<Claim> {
+        Ok(Claim { aggregate: aggregate.clone(), stamp: self.stamp()?, content: self.content })
     }
 }
 

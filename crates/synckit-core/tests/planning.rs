@@ -7,11 +7,11 @@ mod support;
 use support::{Replica, event, offered};
 use synckit_core::{
     AggregateId, CanonicalKey, ErrorKind, EventId, LogId, NodeId, Stamp, Timestamp, VertexId, content_hash,
-    decision::Decision,
+    decision::{Decision, Withdrawal},
     graph::{Head, decode_heads, encode_heads},
     limits::{MAX_PARENTS, MAX_TIMESTAMP_MICROS},
     plan::Surroundings,
-    store::{Apply, DecisionDraft, Offered, Outcome, RefusalCode, Write, Written},
+    store::{Apply, DecisionDraft, Offered, Outcome, QuarantineSide, RefusalCode, Write, Written},
 };
 
 const SECOND: u64 = 1_000_000;
@@ -323,4 +323,146 @@ fn what_is_held_of_a_log_without_stamps_keeps_its_place() {
         let id = EventId::new(id).unwrap();
         assert_eq!(small.entry(&id).unwrap().stamp, large.entry(&id).unwrap().stamp, "{id}");
     }
+}
+
+/// The withdrawal of an event by its owner.
+fn withdrawal(of: &Offered, counter: u64, at: u64) -> Offered {
+    let stamp = of.stamp.clone().unwrap();
+    let withdrawal = Withdrawal {
+        id: of.event.id.clone(),
+        event_type: of.event.event_type.clone(),
+        origin: stamp.origin,
+        counter: stamp.counter,
+        timestamp: stamp.timestamp,
+        parents: stamp.parents.clone(),
+        content: content_hash(&of.event),
+    };
+    let event = withdrawal.to_event(&of.event.aggregate_id).unwrap();
+    let timestamp = Timestamp::from_micros(at);
+    let stamp = Stamp::checked(stamp.origin, counter, timestamp, stamp.parents).unwrap();
+    Offered { event, stamp: Some(stamp), stub: None, position: 0 }
+}
+
+/// A replica that took these one by one, and tried again what it held whenever something came.
+fn given(entries: &[&Offered]) -> Replica {
+    let mut replica = Replica::new(1, 1);
+    for entry in entries {
+        let peer = Some(LogId::from_u128(99));
+        let entries = vec![(*entry).clone()];
+        let apply = Apply { peer, entries, hold: true, retry_held: true, ..Apply::default() };
+        replica.write(Write::Apply(apply), &around(1_000)).unwrap();
+        replica.check_heads();
+    }
+    replica
+}
+
+fn view(replica: &Replica, aggregate: &str) -> Vec<String> {
+    replica.graph(&name(aggregate)).view().iter().map(|e| e.id().to_string()).collect()
+}
+
+#[test]
+fn what_took_over_a_withdrawn_id_is_not_built_on_itself() {
+    let (x, z) = (stamped("x", "p", "1", 2, 1, 10, &[]), stamped("z", "p", "1", 2, 2, 20, &["x"]));
+    let gone = withdrawal(&x, 3, 25);
+    let (other_z, other_x) =
+        (stamped("z", "p", "2", 3, 1, 30, &[]), stamped("x", "p", "2", 3, 2, 40, &["z"]));
+    for order in [[&x, &z, &gone, &other_z, &other_x], [&other_z, &other_x, &gone, &z, &x]] {
+        let replica = given(&order);
+        assert_eq!(view(&replica, "p"), ["z"]);
+        assert_eq!(replica.heads[&name("p")][0].newest.as_ref().unwrap().timestamp.as_micros(), 20);
+    }
+}
+
+#[test]
+fn a_later_event_under_a_withdrawn_id_moves_no_head() {
+    let x = stamped("x", "p", "1", 2, 1, 10, &[]);
+    let (y, z) = (stamped("y", "p", "1", 4, 1, 20, &["x"]), stamped("z", "p", "1", 5, 1, 100, &[]));
+    let mut replica = given(&[&withdrawal(&x, 2, 11), &y, &z]);
+    let (heads, before) = (replica.heads.clone(), view(&replica, "p"));
+    let later = stamped("x", "p", "2", 3, 1, 500, &[]);
+    let written = replica.write(from_peer(vec![later]), &around(1_000)).unwrap();
+    assert_eq!(written.outcomes[0].refusal().map(|r| r.code), Some(RefusalCode::ContentMismatch));
+    assert_eq!((&replica.heads, view(&replica, "p")), (&heads, before));
+}
+
+#[test]
+fn a_withdrawn_id_ends_alike_in_every_order() {
+    let (x, later) = (stamped("x", "p", "1", 2, 1, 10, &[]), stamped("x", "p", "2", 3, 1, 20, &[]));
+    let gone = withdrawal(&x, 2, 30);
+    for order in [[&x, &gone, &later], [&gone, &later, &x], [&later, &x, &gone], [&later, &gone, &x]] {
+        let replica = given(&order);
+        assert!(view(&replica, "p").is_empty());
+        let held = replica.quarantined(QuarantineSide::Held);
+        assert_eq!(held.len(), 1, "the later event can be issued again");
+        assert_eq!((held[0].counter, held[0].refusal.code), (1, RefusalCode::ContentMismatch));
+    }
+}
+
+#[test]
+fn a_withdrawal_is_of_an_event_of_its_aggregate() {
+    let (x, elsewhere) = (stamped("x", "p", "1", 2, 1, 10, &[]), stamped("x", "q", "1", 2, 1, 10, &[]));
+    let gone = withdrawal(&x, 2, 11);
+    let ends = [[&elsewhere, &gone], [&gone, &elsewhere]].map(|order| {
+        let replica = given(&order);
+        (view(&replica, "p"), view(&replica, "q"))
+    });
+    assert_eq!(ends[0], ends[1]);
+}
+
+#[test]
+fn an_event_counts_under_the_stamp_that_is_not_withdrawn() {
+    let (first, second) = (stamped("x", "p", "1", 2, 1, 10, &[]), stamped("x", "p", "1", 3, 1, 20, &[]));
+    let gone = withdrawal(&first, 2, 30);
+    for order in [[&first, &second, &gone], [&second, &first, &gone], [&gone, &second, &first]] {
+        let replica = given(&order);
+        assert_eq!(view(&replica, "p"), ["x"]);
+        let entry = replica.entry(&EventId::new("x").unwrap()).unwrap();
+        assert_eq!(entry.stamp, second.stamp.clone().unwrap());
+        assert_eq!(replica.heads[&name("p")][0].timestamp.as_micros(), 10, "its place is that of the first");
+    }
+}
+
+#[test]
+fn people_who_decide_two_conflicts_anew_do_not_settle_each_other() {
+    let mut replica = Replica::new(1, 1);
+    let first = vec![stamped("a", "x", "1", 2, 1, 10, &[]), stamped("b", "x", "1", 3, 1, 11, &[])];
+    replica.write(from_peer(first), &around(60)).unwrap();
+    let one = replica.graph(&name("x")).conflict().unwrap();
+    unite(&mut replica, "x", 70);
+    let second = vec![stamped("c", "x", "1", 2, 2, 80, &["b"]), stamped("d", "x", "1", 3, 2, 81, &["b"])];
+    replica.write(from_peer(second), &around(90)).unwrap();
+    let two = replica.graph(&name("x")).conflict().unwrap();
+    unite(&mut replica, "x", 100);
+    let graph = replica.graph(&name("x"));
+    let anew = [(one.heads, "a"), (two.heads, "c")].map(|(heads, keep)| {
+        let (decision, parents) = graph.keep_instead(&heads, &[EventId::new(keep).unwrap()]).unwrap();
+        let aggregate = name("x");
+        DecisionDraft { aggregate, parents, decision, by_machine: false, expect_heads: false }
+    });
+    replica.write(Write::Decide(anew.to_vec()), &around(110)).unwrap();
+    let heads = &replica.heads[&name("x")];
+    assert_eq!(heads.iter().filter(|h| h.is_unsettled()).count(), 2, "people have to agree");
+}
+
+#[test]
+fn a_decision_restores_nothing_that_another_brings_along_elsewhere() {
+    let mut replica = Replica::new(1, 1);
+    let sides = vec![stamped("a", "x", "1", 2, 1, 10, &[]), stamped("b", "x", "1", 3, 1, 11, &[])];
+    replica.write(from_peer(sides), &around(60)).unwrap();
+    let conflict = replica.graph(&name("x")).conflict().unwrap();
+    let person = |adopts: usize| {
+        let mut decision = Decision::adopting(vec![conflict.heads[adopts].clone()], "keep", "person");
+        decision.conflict = Some(conflict.id.clone());
+        decision
+    };
+    let mut merges = person(0);
+    merges.merged = vec![serde_json::from_str(r#"{"id":"m","type":"t","data":1}"#).unwrap()];
+    let mut restores = person(1);
+    restores.restored = vec![EventId::new("m").unwrap()];
+    for (decision, now) in [(merges, 70), (restores, 80)] {
+        let (aggregate, parents) = (name("x"), conflict.heads.clone());
+        let draft = DecisionDraft { aggregate, parents, decision, by_machine: false, expect_heads: false };
+        replica.write(Write::Decide(vec![draft]), &around(now)).unwrap();
+    }
+    assert_eq!(view(&replica, "x"), ["b"], "the later person did not know of it");
 }

@@ -87,16 +87,6 @@ impl Executor {
         }
     }
 
-    pub(crate) fn is_idle(&mut self) -> bool {
-        self.take_up();
-        self.tasks.is_empty()
-    }
-
-    /// Whether this node is still syncing.
-    pub(crate) fn is_syncing(&self, node: usize) -> bool {
-        self.tasks.iter().any(|t| t.node == node && t.kind == Kind::Sync)
-    }
-
     /// Polls one job that can go on. Gives the node that ends with this poll.
     fn turn(&mut self) -> Option<Option<Ending>> {
         self.take_up();

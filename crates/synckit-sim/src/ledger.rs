@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use synckit_core::{
-    AggregateId, CursorMode, EventId, Hash, LogId, Mark, NodeId, Stamp, Timestamp, VertexId,
+    CursorMode, EventId, Hash, LogId, Mark, NodeId, Stamp, Timestamp, VertexId,
     decision::{Decision, RESOLUTION, WITHDRAWAL, Withdrawal},
     store::{Checkpoint, LogEntry},
 };
@@ -12,7 +12,6 @@ use synckit_core::{
 #[derive(Debug, Clone)]
 pub(crate) struct Taken {
     pub(crate) id: EventId,
-    pub(crate) aggregate: AggregateId,
     pub(crate) stamp: Stamp,
     pub(crate) content: Hash,
     pub(crate) hash: Hash,
@@ -104,7 +103,6 @@ impl Book {
         self.counting.insert(id.clone(), self.tape.len());
         self.tape.push(Taken {
             id,
-            aggregate: entry.event.aggregate_id.clone(),
             stamp: entry.stamp.clone(),
             content: entry.content,
             hash: entry.hash,

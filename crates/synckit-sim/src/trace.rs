@@ -7,7 +7,7 @@ use std::{
 
 /// The lines of a history, or only their fingerprint.
 #[derive(Debug)]
-pub struct Trace {
+pub(crate) struct Trace {
     hasher: DefaultHasher,
     lines: Option<Vec<String>>,
     line: String,
@@ -15,12 +15,12 @@ pub struct Trace {
 
 impl Trace {
     /// A trace without lines. Unless they are to be kept, only their fingerprint is.
-    pub fn new(keep: bool) -> Self {
+    pub(crate) fn new(keep: bool) -> Self {
         Self { hasher: DefaultHasher::new(), lines: keep.then(Vec::new), line: String::new() }
     }
 
     /// Adds a line at a time in microseconds.
-    pub fn add(&mut self, micros: u64, what: fmt::Arguments<'_>) {
+    pub(crate) fn add(&mut self, micros: u64, what: fmt::Arguments<'_>) {
         use fmt::Write as _;
         self.line.clear();
         let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
@@ -33,12 +33,12 @@ impl Trace {
     }
 
     /// The same for the same lines.
-    pub fn fingerprint(&self) -> u64 {
+    pub(crate) fn fingerprint(&self) -> u64 {
         self.hasher.finish()
     }
 
     /// The lines, if they were kept.
-    pub fn lines(&self) -> &[String] {
+    pub(crate) fn lines(&self) -> &[String] {
         self.lines.as_deref().unwrap_or_default()
     }
 }

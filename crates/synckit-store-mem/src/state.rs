@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use synckit_core::{
-    AggregateId, ConflictId, CursorMode, EventId, EventType, Hash, Lacking, LogId, NodeId, Progress, Result,
-    Stamp, VectorCursor, VertexId,
+    AggregateId, ConflictId, CursorMode, EventId, Hash, Lacking, LogId, NodeId, Progress, Result,
+    VectorCursor, VertexId,
     graph::{AggregateGraph, Head, Vertex},
-    plan::{Changes, Known, KnownEntry, Lookup, NodeState, vertex_of},
+    plan::{Changes, Claim, Known, KnownEntry, Lookup, NodeState, vertex_of},
     store::{
         Checkpoint, LogEntry, LogPage, OpenConflict, QuarantineSide, Quarantined, ReadRequest, ReviewRow,
         StoredDecision,
@@ -50,7 +50,9 @@ pub(crate) struct State {
     origins: BTreeMap<NodeId, Origin>,
     decisions: BTreeMap<VertexId, StoredDecision>,
     reviews: Vec<ReviewRow>,
-    withdrawn: BTreeMap<(EventId, NodeId, u64), (AggregateId, EventType, Stamp)>,
+    withdrawn: BTreeMap<EventId, Vec<Claim>>,
+    /// Claims that are known beside those of the entries that count.
+    others: HashMap<EventId, Vec<Claim>>,
     checkpoints: BTreeMap<LogId, Checkpoint>,
     quarantine: BTreeMap<QuarantineKey, Quarantined>,
 }
@@ -69,6 +71,7 @@ impl State {
             decisions: BTreeMap::new(),
             reviews: Vec::new(),
             withdrawn: BTreeMap::new(),
+            others: HashMap::new(),
             checkpoints: BTreeMap::new(),
             quarantine: BTreeMap::new(),
         }
@@ -83,12 +86,15 @@ impl State {
             if let Some(entry) = self.by_id.get(id).and_then(|p| self.entry(*p)) {
                 known.entries.insert(id.clone(), known_entry(entry));
             }
-            let from = (id.clone(), NodeId::from_u128(0), 0);
-            let withdrawn = self.withdrawn.range(from..).take_while(|((of, ..), _)| of == id);
-            let stamps: Vec<Stamp> = withdrawn.map(|(_, (.., stamp))| stamp.clone()).collect();
-            if !stamps.is_empty() {
-                known.withdrawn.insert(id.clone(), stamps);
+            if let Some(claims) = self.withdrawn.get(id) {
+                known.withdrawn.insert(id.clone(), claims.clone());
             }
+            if let Some(claims) = self.others.get(id) {
+                known.others.insert(id.clone(), claims.clone());
+            }
+        }
+        for entry in self.load(&lookup.events) {
+            known.events.insert(entry.event.id.clone(), entry.event);
         }
         for id in &lookup.decisions {
             if let Some(decision) = self.decisions.get(id) {
@@ -106,8 +112,6 @@ impl State {
                 known.own.insert(*counter, id.clone());
             }
         }
-        let whole = self.load(lookup.events.iter()).into_iter().filter(|e| !e.stub);
-        known.events.extend(whole.map(|e| (e.event.id.clone(), e.event)));
         if lookup.quarantine {
             known.quarantine = self.quarantine.values().cloned().collect();
         }
@@ -129,22 +133,16 @@ impl State {
     }
 
     pub(crate) fn vertices(&self, aggregate: &AggregateId) -> Vec<Vertex> {
-        let mut vertices: Vec<Vertex> = self
-            .counting(aggregate)
-            .filter_map(|e| vertex_of(&e.event, &e.stamp, e.stub, self.is_withdrawn(e)))
-            .collect();
-        for ((id, ..), (of, event_type, stamp)) in &self.withdrawn {
-            let entry = self.by_id.get(id).and_then(|p| self.entry(*p));
-            if of == aggregate && entry.is_none_or(|e| e.event.aggregate_id != *of) {
-                vertices.extend(withdrawn_vertex(id, of, event_type, stamp));
-            }
-        }
+        let withdrawn =
+            self.withdrawn.iter().filter(|(_, claims)| claims.iter().any(|c| c.aggregate == *aggregate));
+        let ids: BTreeSet<EventId> = withdrawn.map(|(id, _)| id.clone()).collect();
+        let entries = self.counting(aggregate).filter(|e| !ids.contains(&e.event.id));
+        let mut vertices: Vec<Vertex> =
+            entries.filter_map(|e| vertex_of(&e.event, &e.stamp, e.stub)).collect();
+        let mut known = Known::of(self.node.clone());
+        self.look_up(&Lookup::of_ids(ids), &mut known);
+        vertices.extend(known.withdrawn_vertices().filter(|(a, _)| a == aggregate).map(|(_, vertex)| vertex));
         vertices
-    }
-
-    fn is_withdrawn(&self, entry: &LogEntry) -> bool {
-        let key = (entry.event.id.clone(), entry.stamp.origin, entry.stamp.counter);
-        !self.withdrawn.is_empty() && self.withdrawn.contains_key(&key)
     }
 
     pub(crate) fn graph(&self, aggregate: &AggregateId) -> Result<AggregateGraph> {
@@ -158,11 +156,14 @@ impl State {
                 if let Some(origin) = self.origins.get_mut(&entry.stamp.origin).filter(|_| entry.stub) {
                     origin.stubs.remove(&(entry.stamp.counter, entry.event.id.clone()));
                 }
+                self.by_id.remove(&entry.event.id);
             }
         }
         for new in changes.entries {
             let id = new.event.id.clone();
-            self.by_id.insert(id.clone(), new.position);
+            if !new.superseded {
+                self.by_id.insert(id.clone(), new.position);
+            }
             self.aggregates.entry(new.event.aggregate_id.clone()).or_default().positions.push(new.position);
             self.stamp(new.stamp.origin, new.stamp.counter, id.clone(), Some(new.position));
             if new.stub && !new.superseded {
@@ -195,8 +196,11 @@ impl State {
                 self.reviews.push(review);
             }
         }
-        for (aggregate, event_type, id, stamp) in changes.withdrawn {
-            self.withdrawn.insert((id, stamp.origin, stamp.counter), (aggregate, event_type, stamp));
+        for withdrawn in changes.withdrawn {
+            self.withdrawn.entry(withdrawn.id).or_default().push(withdrawn.claim);
+        }
+        for other in changes.others {
+            self.others.entry(other.id).or_default().push(other.claim);
         }
         for row in changes.released {
             self.quarantine.remove(&row.key());
@@ -280,7 +284,8 @@ impl State {
                 progress.gaps = Progress::of(known.stamps.keys().map(|c| (*c, ""))).gaps;
             }
             let withdrawn = |(counter, id): &&(u64, EventId)| {
-                !self.withdrawn.is_empty() && self.withdrawn.contains_key(&(id.clone(), *origin, *counter))
+                let same = |c: &Claim| (c.stamp.origin, c.stamp.counter) == (*origin, *counter);
+                self.withdrawn.get(id).is_some_and(|claims| claims.iter().any(same))
             };
             let stubs = known.stubs.iter().filter(|stub| !withdrawn(stub));
             progress.stubs = Progress::ranges(stubs.map(|(counter, _)| *counter));
@@ -304,7 +309,7 @@ impl State {
     pub(crate) fn disputed(&self, after: Option<&AggregateId>, limit: usize) -> Vec<AggregateId> {
         let in_conflict = self.aggregates.iter().filter(|(_, a)| a.conflict.is_some()).map(|(id, _)| id);
         let decided = self.decisions.values().map(|d| &d.aggregate);
-        let withdrawn = self.withdrawn.values().map(|(aggregate, ..)| aggregate);
+        let withdrawn = self.withdrawn.values().flatten().map(|claim| &claim.aggregate);
         let all: BTreeSet<&AggregateId> = in_conflict.chain(decided).chain(withdrawn).collect();
         all.into_iter().filter(|id| after.is_none_or(|a| *id > a)).take(limit).cloned().collect()
     }
@@ -360,20 +365,4 @@ fn known_entry(entry: &LogEntry) -> KnownEntry {
         content: entry.content,
         stub: entry.stub,
     }
-}
-
-fn withdrawn_vertex(
-    id: &EventId,
-    aggregate: &AggregateId,
-    event_type: &EventType,
-    stamp: &Stamp,
-) -> Option<Vertex> {
-    let event = synckit_core::Event {
-        id: id.clone(),
-        event_type: event_type.clone(),
-        aggregate_id: aggregate.clone(),
-        data: synckit_core::Payload::stored(None, Vec::new()),
-        metadata: synckit_core::Metadata::default(),
-    };
-    vertex_of(&event, stamp, true, true)
 }

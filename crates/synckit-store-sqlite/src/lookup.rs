@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use synckit_core::{
-    AggregateId, Event, EventId, EventType, Hash, LogId, Mark, Metadata, NodeId, Payload, Result, Stamp,
-    Timestamp, VertexId, decode_offered, decode_parents,
+    AggregateId, EventId, Hash, LogId, Mark, NodeId, Result, Stamp, Timestamp, VertexId, decode_offered,
+    decode_parents,
     graph::Vertex,
-    plan::{Known, Lookup, NodeState, vertex_of},
+    plan::{Claim, Known, Lookup, NodeState},
     store::{QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
 
@@ -109,12 +109,8 @@ pub(crate) async fn look_up(
             .push_bind(ids.clone())
             .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
         known.entries.extend(packed::known(connection, query, OPERATION).await?);
-        let sql = "SELECT w.id, w.origin, w.counter, w.timestamp, w.parents \
-                   FROM json_each(?) j CROSS JOIN withdrawn w ON w.id = j.value \
-                   WHERE EXISTS (SELECT 1 FROM withdrawn)";
-        for row in sqlx::query(sql).bind(&ids).fetch_all(&mut *connection).await.map_err(&failed)? {
-            known.withdrawn.entry(EventId::new(row.text(0)?)?).or_default().push(row.stamp(1)?);
-        }
+        known.withdrawn.extend(claims(connection, "withdrawn", &ids).await?);
+        known.others.extend(claims(connection, "other_claims", &ids).await?);
     }
     if !lookup.decisions.is_empty() {
         let sql = "SELECT d.vertex, d.aggregate_id, d.timestamp FROM json_each(?) j CROSS JOIN decisions d ON d.vertex = j.value";
@@ -137,8 +133,8 @@ pub(crate) async fn look_up(
     }
     if !lookup.events.is_empty() {
         let ids: Vec<EventId> = lookup.events.iter().cloned().collect();
-        let whole = read::load(connection, &ids).await?.into_iter().filter(|e| !e.stub);
-        known.events.extend(whole.map(|e| (e.event.id.clone(), e.event)));
+        let found = read::load(connection, &ids).await?;
+        known.events.extend(found.into_iter().map(|e| (e.event.id.clone(), e.event)));
     }
     if lookup.quarantine {
         known.quarantine = quarantine(&mut *connection).await?;
@@ -153,6 +149,46 @@ pub(crate) async fn look_up(
         }
     }
     Ok(())
+}
+
+/// The claims of these ids in a table.
+async fn claims(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+    ids: &str,
+) -> Result<HashMap<EventId, Vec<Claim>>> {
+    let sql = format!(
+        "SELECT c.id, c.aggregate_id, c.origin, c.counter, c.timestamp, c.parents, c.content \
+         FROM json_each(?) j CROSS JOIN {table} c ON c.id = j.value \
+         WHERE EXISTS (SELECT 1 FROM {table})"
+    );
+    let mut found: HashMap<EventId, Vec<Claim>> = HashMap::new();
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ids.to_owned());
+    for row in query.fetch_all(connection).await.map_err(from_sqlx(OPERATION))? {
+        let aggregate = AggregateId::new(row.text(1)?)?;
+        let claim = Claim { aggregate, stamp: row.stamp(2)?, content: Hash::from_slice(&row.blob(6)?)? };
+        found.entry(EventId::new(row.text(0)?)?).or_default().push(claim);
+    }
+    Ok(found)
+}
+
+/// The vertices of ids of which something was withdrawn in these aggregates, and those ids.
+async fn withdrawn(
+    connection: &mut SqliteConnection,
+    aggregates: &str,
+) -> Result<(BTreeSet<EventId>, Vec<(AggregateId, Vertex)>)> {
+    let sql = "SELECT w.id FROM json_each(?) j CROSS JOIN withdrawn w ON w.aggregate_id = j.value";
+    let rows = sqlx::query(sql).bind(aggregates.to_owned()).fetch_all(&mut *connection).await;
+    let mut ids = BTreeSet::new();
+    for row in rows.map_err(from_sqlx("read history"))? {
+        ids.insert(EventId::new(row.text(0)?)?);
+    }
+    if ids.is_empty() {
+        return Ok((ids, Vec::new()));
+    }
+    let mut known = Known::of(node(connection).await?);
+    look_up(connection, &Lookup::of_ids(ids.clone()), &mut known).await?;
+    Ok((ids, known.withdrawn_vertices().collect()))
 }
 
 async fn own_events(
@@ -175,53 +211,37 @@ pub(crate) async fn vertices(
     connection: &mut SqliteConnection,
     aggregates: &[AggregateId],
 ) -> Result<Vec<(AggregateId, Vec<Vertex>)>> {
-    let failed = from_sqlx("read history");
     let mut found: HashMap<AggregateId, Vec<Vertex>> = HashMap::new();
     if aggregates.is_empty() {
         return Ok(Vec::new());
     }
     let names = list(aggregates);
+    let (ids, withdrawn) = withdrawn(connection, &names).await?;
     let mut after = 0;
     loop {
         let mut query = packed::select_vertices();
         query.push(" FROM json_each(").push_bind(names.clone()).push(
             ") j CROSS JOIN entries e ON e.aggregate_id = j.value \
-             LEFT JOIN withdrawn w ON w.id = e.id AND w.origin = e.origin AND w.counter = e.counter \
              WHERE e.superseded = 0 AND e.position > ",
         );
         query.push_bind(signed(after)).push(" ORDER BY e.position LIMIT ").push_bind(VERTICES_AT_ONCE);
         let batch = packed::vertices(connection, query, "read history").await?;
         let full = batch.len() as i64 == VERTICES_AT_ONCE;
         after = batch.last().map_or(after, |(position, _)| *position);
-        for (aggregate, vertex) in batch.into_iter().filter_map(|(_, vertex)| vertex) {
+        let stands = |(_, v): &(AggregateId, Vertex)| ids.is_empty() || !ids.contains(v.id.as_str());
+        for (aggregate, vertex) in batch.into_iter().filter_map(|(_, vertex)| vertex).filter(stands) {
             found.entry(aggregate).or_default().push(vertex);
         }
         if !full {
             break;
         }
     }
-    let sql = "SELECT w.aggregate_id, w.id, w.event_type, w.origin, w.counter, w.timestamp, w.parents \
-               FROM json_each(?) j CROSS JOIN withdrawn w ON w.aggregate_id = j.value \
-               WHERE NOT EXISTS (SELECT 1 FROM entries e WHERE e.id = w.id AND e.superseded = 0 \
-               AND e.aggregate_id = w.aggregate_id)";
-    for row in sqlx::query(sql).bind(&names).fetch_all(&mut *connection).await.map_err(&failed)? {
-        let event = bare_event(row.text(1)?, row.text(2)?, row.text(0)?, Vec::new())?;
-        let vertex = vertex_of(&event, &row.stamp(3)?, true, true);
-        found.entry(event.aggregate_id).or_default().extend(vertex);
+    for (aggregate, vertex) in withdrawn {
+        found.entry(aggregate).or_default().push(vertex);
     }
     let unique = aggregates.iter().collect::<HashSet<_>>().len() == aggregates.len();
     let mut take = |a: &AggregateId| if unique { found.remove(a) } else { found.get(a).cloned() };
     Ok(aggregates.iter().map(|a| (a.clone(), take(a).unwrap_or_default())).collect())
-}
-
-fn bare_event(id: String, event_type: String, aggregate: String, data: Vec<u8>) -> Result<Event> {
-    Ok(Event {
-        id: EventId::new(id)?,
-        event_type: EventType::new(event_type)?,
-        aggregate_id: AggregateId::new(aggregate)?,
-        data: Payload::stored(None, data),
-        metadata: Metadata::default(),
-    })
 }
 
 pub(crate) async fn quarantine(connection: &mut SqliteConnection) -> Result<Vec<Quarantined>> {

@@ -24,10 +24,10 @@ const ENTRY: &str = "format('%d,%d,%d,%d,%d,%d;%s\n%s\n%s\n%s\n%s\n', e.position
     e.id, e.event_type, e.aggregate_id, e.codec, e.metadata) \
     || e.data || e.parents || e.origin || e.content || e.hash || ifnull(e.received_from, '')";
 
-/// An entry `e` as a vertex, with its withdrawal `w` if it has one.
-const VERTEX: &str = "format('%d,%d,%d,%d,%d,%d;%s\n%s\n%s\n', e.position, e.counter, e.timestamp, \
-    e.stub + 2 * (w.id IS NOT NULL), octet_length(e.parents), \
-    iif(e.event_type = 'synckit.resolution', octet_length(e.data), 0), e.id, e.event_type, e.aggregate_id) \
+/// An entry `e` as a vertex.
+const VERTEX: &str = "format('%d,%d,%d,%d,%d,%d;%s\n%s\n%s\n', e.position, e.counter, e.timestamp, e.stub, \
+    octet_length(e.parents), iif(e.event_type = 'synckit.resolution', octet_length(e.data), 0), \
+    e.id, e.event_type, e.aggregate_id) \
     || e.parents || iif(e.event_type = 'synckit.resolution', e.data, '') || e.origin";
 
 /// What is known of an entry `e` before a write.
@@ -48,8 +48,7 @@ pub(crate) fn select_entries() -> QueryBuilder<Sqlite> {
     select(ENTRY)
 }
 
-/// The start of a query for vertices; what follows is `FROM …` and conditions, with the entries under the name `e` and the
-/// withdrawals under the name `w`.
+/// The start of a query for vertices; what follows is `FROM …` and conditions, with the entries under the name `e`.
 pub(crate) fn select_vertices() -> QueryBuilder<Sqlite> {
     select(VERTEX)
 }
@@ -219,7 +218,7 @@ fn known_entry(row: &mut Packed<'_>) -> Result<(EventId, KnownEntry)> {
 }
 
 fn vertex(row: &mut Packed<'_>) -> Result<PlacedVertex> {
-    let [position, counter, timestamp, flags, parents, data] = row.numbers()?;
+    let [position, counter, timestamp, stub, parents, data] = row.numbers()?;
     let (id, event_type, aggregate) = (row.line()?, row.line()?, row.line()?);
     let parents = row.bytes(parents)?;
     let data = row.bytes(data)?.to_vec();
@@ -231,6 +230,6 @@ fn vertex(row: &mut Packed<'_>) -> Result<PlacedVertex> {
         data: Payload::stored(None, data),
         metadata: Metadata::default(),
     };
-    let vertex = vertex_of(&event, &stamp, flags & 1 != 0, flags & 2 != 0);
+    let vertex = vertex_of(&event, &stamp, stub != 0);
     Ok((position.cast_unsigned(), vertex.map(|v| (event.aggregate_id, v))))
 }

@@ -84,15 +84,25 @@ CREATE INDEX reviews_by_conflict ON reviews (conflict);
 CREATE INDEX reviews_by_aggregate ON reviews (aggregate_id);
 CREATE TABLE withdrawn (
     id TEXT NOT NULL,
-    event_type TEXT NOT NULL,
     aggregate_id TEXT NOT NULL,
     origin BLOB NOT NULL,
     counter INTEGER NOT NULL,
     timestamp INTEGER NOT NULL,
     parents BLOB NOT NULL,
-    PRIMARY KEY (id, origin, counter)
+    content BLOB NOT NULL,
+    PRIMARY KEY (id, aggregate_id, origin, counter, timestamp, parents, content)
 ) WITHOUT ROWID;
 CREATE INDEX withdrawn_by_aggregate ON withdrawn (aggregate_id);
+CREATE TABLE other_claims (
+    id TEXT NOT NULL,
+    aggregate_id TEXT NOT NULL,
+    origin BLOB NOT NULL,
+    counter INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL,
+    parents BLOB NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (id, aggregate_id, origin, counter, timestamp, parents, content)
+) WITHOUT ROWID;
 CREATE TABLE checkpoints (
     log BLOB PRIMARY KEY,
     address TEXT NOT NULL,

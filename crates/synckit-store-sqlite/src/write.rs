@@ -4,7 +4,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use synckit_core::{
     JSON, LogId, Result, encode_offered, encode_parents,
     graph::encode_heads,
-    plan::{Changes, NewEntry, NewHeads, NodeState},
+    plan::{Changes, ClaimOf, NewEntry, NewHeads, NodeState},
     store::{Checkpoint, QuarantineSide, Quarantined},
 };
 
@@ -54,17 +54,8 @@ pub(crate) async fn store(connection: &mut SqliteConnection, changes: Changes) -
         });
         query.build().execute(&mut *connection).await.map_err(from_sqlx(OPERATION))?;
     }
-    for (aggregate, event_type, id, stamp) in changes.withdrawn {
-        let query = sqlx::query("INSERT OR IGNORE INTO withdrawn VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .bind(id.as_str().to_owned())
-            .bind(event_type.as_str().to_owned())
-            .bind(aggregate.as_str().to_owned())
-            .bind(stamp.origin.to_bytes().to_vec())
-            .bind(signed(stamp.counter))
-            .bind(signed(stamp.timestamp.as_micros()))
-            .bind(encode_parents(&stamp.parents));
-        run(connection, query).await?;
-    }
+    claims(connection, "withdrawn", &changes.withdrawn).await?;
+    claims(connection, "other_claims", &changes.others).await?;
     for row in &changes.released {
         release(connection, row).await?;
     }
@@ -87,6 +78,23 @@ type Query = sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments>;
 
 async fn run(connection: &mut SqliteConnection, query: Query) -> Result<()> {
     query.execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
+}
+
+async fn claims(connection: &mut SqliteConnection, table: &'static str, rows: &[ClaimOf]) -> Result<()> {
+    for rows in rows.chunks(ROWS) {
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT OR IGNORE INTO ");
+        query.push(table).push(" ").push_values(rows, |mut q, ClaimOf { id, claim }| {
+            q.push_bind(id.as_str().to_owned());
+            q.push_bind(claim.aggregate.as_str().to_owned());
+            q.push_bind(claim.stamp.origin.to_bytes().to_vec());
+            q.push_bind(signed(claim.stamp.counter));
+            q.push_bind(signed(claim.stamp.timestamp.as_micros()));
+            q.push_bind(encode_parents(&claim.stamp.parents));
+            q.push_bind(claim.content.as_bytes().to_vec());
+        });
+        query.build().execute(&mut *connection).await.map_err(from_sqlx(OPERATION))?;
+    }
+    Ok(())
 }
 
 /// What has a length of its own comes before what has not, and small lengths share a number.

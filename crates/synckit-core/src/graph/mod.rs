@@ -316,7 +316,7 @@ impl AggregateGraph {
     fn settles(&self, f: usize, e: usize) -> bool {
         let (Some(df), Some(de)) = (self.decision(f), self.decision(e)) else { return false };
         let rivals =
-            de.conflict.is_some() && df.conflict.is_some() && self.parents_of(e) == self.parents_of(f);
+            de.conflict.is_some() && de.conflict == df.conflict && self.parents_of(e) == self.parents_of(f);
         if rivals {
             return self.outranks(f, e);
         }

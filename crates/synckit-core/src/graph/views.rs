@@ -126,9 +126,9 @@ impl AggregateGraph {
             |ids: &[EventId]| -> Vec<usize> { ids.iter().filter_map(|id| self.element(id)).collect() };
         let (mut hidden, mut restored) = (elements(&decision.hidden), elements(&decision.restored));
         if !(hidden.is_empty() && restored.is_empty()) {
-            let (past, n) = (self.ancestors(&[i]), self.vertices.len());
-            hidden.retain(|e| *e >= n || past.contains(*e));
-            restored.retain(|e| *e >= n || past.contains(*e));
+            let past = self.ancestors(&[i]);
+            hidden.retain(|e| self.lies_in(&past, *e));
+            restored.retain(|e| self.lies_in(&past, *e));
         }
         hidden.iter().for_each(|e| view.remove(*e));
         restored.iter().for_each(|e| view.insert(*e));
@@ -145,6 +145,15 @@ impl AggregateGraph {
             if *counts { view.insert(*e) } else { view.remove(*e) }
         }
         view
+    }
+
+    /// Whether an event is one of these vertices, or was brought along by one.
+    fn lies_in(&self, past: &Bits, element: usize) -> bool {
+        let Some(merged) = element.checked_sub(self.vertices.len()).map(|m| &self.merged[m].id) else {
+            return past.contains(element);
+        };
+        let brings = |d: &Decision| d.merged.iter().any(|m| m.id == *merged);
+        past.iter().any(|v| self.decision(v).is_some_and(brings))
     }
 
     fn verdicts_of_parents(&self, i: usize) -> Arc<Verdicts> {

@@ -1,7 +1,8 @@
 //! Entries from elsewhere.
 
 use super::{
-    KnownStamp, NewEntry,
+    NewEntry,
+    claim::Claim,
     own::refused,
     planner::{Meaning, Planner},
 };
@@ -11,9 +12,7 @@ use crate::{
     ids::{AggregateId, EventId, LogId, NodeId, VertexId},
     plant::{Plant, planted},
     stamp::{Stamp, Timestamp},
-    store::{
-        Acknowledged, Apply, Notice, Offered, Outcome, QuarantineSide, Quarantined, Refusal, RefusalCode,
-    },
+    store::{Acknowledged, Apply, Offered, Outcome, QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
 
 /// Where entries come from.
@@ -74,22 +73,50 @@ impl Planner<'_> {
         rows.sort_by_key(|q| q.held.as_ref().and_then(|o| o.stamp.as_ref()).map(|s| s.timestamp));
         loop {
             let count = rows.len();
-            let mut left = Vec::new();
+            let (mut left, mut reasons) = (Vec::new(), Vec::new());
             for row in rows {
-                let Some(offered) = &row.held else { continue };
-                match self.take(offered, Source { peer: Some(row.peer), author: None }) {
-                    Outcome::Refused(_) => left.push(row),
+                let Some(offered) = self.meant(&row) else { continue };
+                // What is in our own log is handed on from there to everybody.
+                let peer = (row.position == 0).then_some(row.peer);
+                match self.take(&offered, Source { peer, author: None }) {
+                    Outcome::Refused(refusal) => {
+                        left.push(row);
+                        reasons.push(refusal);
+                    }
                     _ => {
                         self.written.released += 1;
+                        self.release_refusals(&row);
                         self.changes.released.push(row);
                     }
                 }
             }
             if left.len() == count {
-                return;
+                return self.note_reasons(left, reasons);
             }
             rows = left;
         }
+    }
+
+    /// What is refused for another reason than before is shown with that reason.
+    fn note_reasons(&mut self, rows: Vec<Quarantined>, reasons: Vec<Refusal>) {
+        for (mut row, refusal) in rows.into_iter().zip(reasons) {
+            if row.refusal.code != refusal.code {
+                row.refusal = refusal;
+                row.held = row.held.filter(|_| row.position == 0);
+                self.changes.quarantined.push(row);
+            }
+        }
+    }
+
+    /// An event that got its id back is refused by nobody because of it.
+    fn release_refusals(&mut self, taken: &Quarantined) {
+        let mismatch = |q: &&Quarantined| {
+            q.side == QuarantineSide::Refused && q.refusal.code == RefusalCode::ContentMismatch
+        };
+        let same =
+            |q: &&Quarantined| (&q.id, q.origin, q.counter) == (&taken.id, taken.origin, taken.counter);
+        let rows = self.known.quarantine.iter().filter(mismatch).filter(same).cloned();
+        self.changes.released.extend(rows);
     }
 
     fn take(&mut self, offered: &Offered, source: Source) -> Outcome {
@@ -184,39 +211,32 @@ impl Planner<'_> {
         if stamp.origin == self.known.node.node && !held && !planted(Plant::CountersReused) {
             self.fork(&event.id, stamp.counter);
         }
-        if self.known.is_withdrawn(&event.id, stamp) {
-            return self.already_known(offered, stamp);
+        let claim = Claim { aggregate: event.aggregate_id.clone(), stamp: stamp.clone(), content };
+        if self.known.is_withdrawn(&event.id, &claim) {
+            return self.already_known(offered, claim);
         }
-        let mut displaces = false;
+        let holder = self.known.holder(&event.id).filter(|h| !h.is_same_event(&claim));
+        if let Some(other) = &holder
+            && (event.event_type.is_reserved() || other.is_before(&claim))
+        {
+            return self.mismatch(&event.id);
+        }
+        let displaces = holder.is_some();
         let mut whole = None;
-        // An event that was withdrawn stands in nobody's way.
-        let held =
-            self.known.entries.get(&event.id).filter(|h| !self.known.is_withdrawn(&event.id, &h.stamp));
-        if let Some(held) = held {
-            if held.stub && offered.stub.is_none() && held.content == content && held.stamp.is_before(stamp) {
-                return self.fill(offered, stamp);
+        if let Some(held) = self.known.counting(&event.id).filter(|_| !displaces) {
+            if held.stub && offered.stub.is_none() && held.stamp.is_before(stamp) {
+                return self.fill(offered, claim);
             }
-            let fills =
-                held.stub && offered.stub.is_none() && held.content == content && held.stamp == *stamp;
+            let fills = held.stub && offered.stub.is_none() && held.stamp == *stamp;
             if held.lends_data(offered) {
                 whole = self.whole(&event.id);
             }
             let smaller = stamp.is_before(&held.stamp)
                 && (held.stub || offered.stub.is_none() || whole.is_some())
                 && !planted(Plant::LargerStampKept);
-            if held.content != content && (!smaller || event.event_type.is_reserved()) {
-                return refused(
-                    RefusalCode::ContentMismatch,
-                    format!(
-                        "{}: the id already names another event, at position {}",
-                        event.id, held.position
-                    ),
-                );
-            }
             if !smaller && !fills {
-                return self.already_known(offered, stamp);
+                return self.already_known(offered, claim);
             }
-            displaces = held.content != content;
         }
         if let Some(refusal) =
             self.skewed(event, stamp, source).or_else(|| self.orphaned(event, stamp, &meaning))
@@ -224,7 +244,7 @@ impl Planner<'_> {
             return Outcome::Refused(refusal);
         }
         if displaces {
-            self.displace(event, source);
+            self.displace(&event.id, source.peer);
         }
         self.observe(stamp.timestamp);
         let position = match whole {
@@ -238,35 +258,30 @@ impl Planner<'_> {
         Outcome::Accepted { position }
     }
 
-    /// The event that is held with its data under this id.
-    fn whole(&self, id: &EventId) -> Option<Event> {
-        self.planned(id).or_else(|| self.known.events.get(id)).cloned()
+    pub(super) fn mismatch(&self, id: &EventId) -> Outcome {
+        let detail = match self.known.counting(id) {
+            Some(held) => format!("{id}: the id already names another event, at position {}", held.position),
+            None => format!("{id}: the id named another event, which was withdrawn; a new id is needed"),
+        };
+        refused(RefusalCode::ContentMismatch, detail)
     }
 
     /// The data of an event that is held as a stub under a smaller stamp: that stamp stays, and the larger is on record. The
     /// peer may not know the smaller stamp, and is to get it.
-    fn fill(&mut self, offered: &Offered, larger: &Stamp) -> Outcome {
+    fn fill(&mut self, offered: &Offered, larger: Claim) -> Outcome {
         let Some(held) = self.known.entries.get(&offered.event.id).cloned() else {
             return Outcome::Duplicate;
         };
-        self.changes.known_stamps.push(KnownStamp {
-            origin: larger.origin,
-            counter: larger.counter,
-            id: offered.event.id.clone(),
-        });
+        self.know(&offered.event.id, larger);
         let event = offered.event.clone();
         let position = self.log(event, held.stamp, held.content, None, false, Meaning::Domain);
         Outcome::Accepted { position }
     }
 
-    fn already_known(&mut self, offered: &Offered, stamp: &Stamp) -> Outcome {
+    fn already_known(&mut self, offered: &Offered, claim: Claim) -> Outcome {
         let held = self.known.entries.get(&offered.event.id);
-        if held.is_none_or(|h| (h.stamp.origin, h.stamp.counter) != (stamp.origin, stamp.counter)) {
-            self.changes.known_stamps.push(KnownStamp {
-                origin: stamp.origin,
-                counter: stamp.counter,
-                id: offered.event.id.clone(),
-            });
+        if held.is_none_or(|h| h.claim() != claim) {
+            self.know(&offered.event.id, claim);
         }
         Outcome::Duplicate
     }
@@ -295,58 +310,39 @@ impl Planner<'_> {
     }
 
     /// A log holds an event only after all that it is built on.
-    fn orphaned(&self, event: &Event, stamp: &Stamp, meaning: &Meaning) -> Option<Refusal> {
+    pub(super) fn orphaned(&self, event: &Event, stamp: &Stamp, meaning: &Meaning) -> Option<Refusal> {
         let waiting = |parent: &VertexId, why: &str| {
             Some(Refusal::new(
                 RefusalCode::WaitingForParent,
                 format!("{}: waits for {parent}, {why}", event.id),
             ))
         };
+        // What a withdrawal withdraws takes its place in history, as if it had come itself.
+        let at = match meaning {
+            Meaning::Withdrawal(withdrawal) => withdrawal.timestamp,
+            _ => stamp.timestamp,
+        };
         for parent in &stamp.parents {
             let head = self.known.plain_head(&event.aggregate_id, parent);
             if head.is_none() && !self.holds(parent) {
                 return waiting(parent, "which is not here");
             }
-            let newer = self.timestamp_of(&event.aggregate_id, parent).is_some_and(|t| t >= stamp.timestamp);
-            if newer && !matches!(meaning, Meaning::Withdrawal(_)) {
+            if self.timestamp_of(&event.aggregate_id, parent).is_some_and(|t| t >= at) {
                 return waiting(parent, "whose stamp here is not before its own");
             }
         }
         None
     }
 
-    /// Another event with a smaller stamp takes over the id; the one that had it stays in the log, and is set aside.
-    fn displace(&mut self, event: &Event, source: Source) {
-        let Some(old) = self.known.entries.get(&event.id).cloned() else { return };
-        self.written.notices.push(Notice::Displaced { id: event.id.clone() });
-        self.changes.quarantined.push(Quarantined {
-            side: QuarantineSide::Held,
-            peer: source.peer.unwrap_or(self.known.node.log),
-            id: event.id.clone(),
-            origin: Some(old.stamp.origin),
-            counter: old.stamp.counter,
-            refusal: Refusal::new(
-                RefusalCode::ContentMismatch,
-                format!(
-                    "{}: another event with a smaller stamp has this id; issue this one again under a new id",
-                    event.id
-                ),
-            ),
-            position: old.position,
-            held: None,
-        });
-    }
-
     pub(super) fn acknowledge(&mut self, acknowledged: Acknowledged) {
         for row in acknowledged.refused {
-            let named = self.known.withdrawn.get(&row.id).into_iter().flatten();
-            let withdrawn =
-                named.into_iter().any(|s| (Some(s.origin), s.counter) == (row.origin, row.counter));
-            let smaller_travels = self
-                .known
-                .entries
-                .get(&row.id)
-                .is_some_and(|held| row.position != 0 && held.position != row.position);
+            let same = |c: &Claim| (Some(c.stamp.origin), c.stamp.counter) == (row.origin, row.counter);
+            let claims = self.known.withdrawn.get(&row.id);
+            let withdrawn = claims.is_some_and(|claims| claims.iter().any(same));
+            let smaller_travels = match self.known.entries.get(&row.id) {
+                Some(held) => row.position != 0 && held.position != row.position,
+                None => row.position != 0 && claims.is_some(),
+            };
             if !withdrawn && !smaller_travels {
                 self.changes.quarantined.push(row);
             } else {

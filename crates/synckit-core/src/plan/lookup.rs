@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Known, Lookup, NodeState};
+use super::{Claim, Known, Lookup, NodeState};
 use crate::{
     decision::{Decision, RESOLUTION, WITHDRAWAL, Withdrawal},
     event::Event,
     hash::content_hash,
     ids::{AggregateId, EventId, VertexId},
     stamp::Timestamp,
-    store::{Apply, Offered, QuarantineSide, Quarantined, Write},
+    store::{Apply, Offered, QuarantineSide, Quarantined, RefusalCode, Write},
 };
 
 impl Lookup {
@@ -32,6 +32,13 @@ impl Lookup {
         {
             self.decisions.insert(id);
         }
+    }
+
+    /// What it takes to count an event under another stamp, when the one that counts is withdrawn.
+    fn others(&mut self, id: &EventId, known: &Known) {
+        self.events.insert(id.clone());
+        let others = known.others.get(id).into_iter().flatten();
+        others.flat_map(|c| &c.stamp.parents).for_each(|p| self.vertex(p));
     }
 
     fn offered(&mut self, offered: &Offered, node: &NodeState) {
@@ -115,33 +122,60 @@ impl Known {
         (newest.timestamp == head.timestamp).then_some(head.timestamp)
     }
 
-    /// What is held and may be taken now: the cause may have gone, or the event that had the id was withdrawn.
+    /// What is held and may be taken now: the cause may have gone, the event may have been withdrawn, or its id may be its
+    /// own.
     pub(super) fn worth_retrying(&self) -> impl Iterator<Item = &Quarantined> {
-        self.quarantine
-            .iter()
-            .filter(|q| q.side == QuarantineSide::Held)
-            .filter(|q| q.refusal.code.may_pass() || self.withdrawn.contains_key(&q.id))
+        let mismatch_passed = |offered: &Offered| {
+            let Some(claim) = claim_of(offered) else { return false };
+            let holder = self.holder(&offered.event.id);
+            self.is_withdrawn(&offered.event.id, &claim)
+                || holder.is_none_or(|h| h.is_same_event(&claim) || claim.is_before(&h))
+        };
+        self.quarantine.iter().filter(|q| q.side == QuarantineSide::Held).filter(move |q| {
+            match q.refusal.code {
+                RefusalCode::ContentMismatch => q.held.as_ref().is_some_and(mismatch_passed),
+                code => code.may_pass(),
+            }
+        })
     }
+
+    /// The aggregates in which something claims this id.
+    fn claimed_in<'a>(&'a self, id: &EventId) -> impl Iterator<Item = &'a AggregateId> {
+        let withdrawn = self.withdrawn.get(id).into_iter().flatten().map(|c| &c.aggregate);
+        self.entries.get(id).map(|e| &e.aggregate).into_iter().chain(withdrawn)
+    }
+}
+
+fn claim_of(offered: &Offered) -> Option<Claim> {
+    let content = offered.stub.unwrap_or_else(|| content_hash(&offered.event));
+    let (aggregate, stamp) = (offered.event.aggregate_id.clone(), offered.stamp.clone()?);
+    Some(Claim { aggregate, stamp, content })
+}
+
+/// The id of what an event withdraws.
+fn withdrawn_by(event: &Event) -> Option<EventId> {
+    let withdraws = event.event_type.as_str() == WITHDRAWAL;
+    withdraws.then(|| Withdrawal::read(event).ok().map(|w| w.id)).flatten()
 }
 
 pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
     let mut lookup = Lookup::default();
     match write {
         Write::Apply(apply) => {
-            if apply.retry_held {
-                for offered in known.quarantine.iter().filter_map(|q| q.held.as_ref()) {
-                    lookup.offered(offered, &known.node);
-                    // What is held under its id comes with the same answer, and may have the data.
-                    if offered.stub.is_some() {
-                        lookup.events.insert(offered.event.id.clone());
-                    }
+            let held = known.quarantine.iter().filter(|_| apply.retry_held).filter_map(|q| q.held.as_ref());
+            for offered in held.clone() {
+                lookup.offered(offered, &known.node);
+                // What is held under its id comes with the same answer, and may have the data.
+                if offered.stub.is_some() {
+                    lookup.events.insert(offered.event.id.clone());
                 }
             }
             lookup.ids.extend(known.last_unstamped.values().cloned());
+            apply.retried.iter().for_each(|q| lookup.others(&q.id, known));
             let given: HashSet<&str> = apply.entries.iter().map(|o| o.event.id.as_str()).collect();
-            for offered in all_offered(apply, known) {
-                let held = known.entries.get(&offered.event.id).map(|held| &held.aggregate);
-                lookup.aggregates.extend(held.filter(|a| **a != offered.event.aggregate_id).cloned());
+            let retried = apply.retried.iter().filter_map(|q| q.held.as_ref());
+            for offered in apply.entries.iter().chain(retried).chain(held) {
+                lookup.aggregates.extend(known.claimed_in(&offered.event.id).cloned());
                 let parents = offered.stamp.iter().flat_map(|stamp| &stamp.parents);
                 parents
                     .filter(|p| !given.contains(p.as_str()))
@@ -150,9 +184,14 @@ pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
                 if known.entries.get(&offered.event.id).is_some_and(|held| held.lends_data(offered)) {
                     lookup.events.insert(offered.event.id.clone());
                 }
+                if let Some(id) = withdrawn_by(&offered.event) {
+                    lookup.aggregates.extend(known.claimed_in(&id).cloned());
+                    lookup.others(&id, known);
+                }
             }
         }
         Write::Withdraw(ids) => {
+            ids.iter().for_each(|id| lookup.others(id, known));
             for entry in ids.iter().filter_map(|id| known.entries.get(id)) {
                 lookup.aggregates.insert(entry.aggregate.clone());
                 entry.stamp.parents.iter().for_each(|p| lookup.vertex(p));
@@ -174,16 +213,16 @@ pub(super) fn graphs(write: &Write, known: &Known) -> BTreeSet<AggregateId> {
     let mut wanted = BTreeSet::new();
     match write {
         Write::Apply(apply) => {
-            let mut times: HashMap<&EventId, usize> = HashMap::new();
+            let mut times: HashMap<EventId, usize> = HashMap::new();
+            let named = |o: &Offered| withdrawn_by(&o.event).unwrap_or_else(|| o.event.id.clone());
             for offered in all_offered(apply, known) {
-                *times.entry(&offered.event.id).or_default() += 1;
+                *times.entry(named(offered)).or_default() += 1;
             }
             for offered in all_offered(apply, known) {
-                if times[&offered.event.id] > 1 || needs_graph(offered, known) {
+                let id = named(offered);
+                if times[&id] > 1 || needs_graph(offered, known) {
                     wanted.insert(offered.event.aggregate_id.clone());
-                    if let Some(held) = known.entries.get(&offered.event.id) {
-                        wanted.insert(held.aggregate.clone());
-                    }
+                    wanted.extend(known.claimed_in(&id).cloned());
                 }
             }
         }

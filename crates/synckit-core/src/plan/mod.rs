@@ -4,6 +4,8 @@
 //! [`Write::plan`], and stores the [`Changes`]. Every backend thereby behaves alike.
 
 mod apply;
+mod claim;
+mod claims;
 mod decide;
 mod lookup;
 mod own;
@@ -11,7 +13,7 @@ mod planner;
 
 use std::collections::{BTreeSet, HashMap};
 
-pub use self::planner::vertex_of;
+pub use self::{claim::Claim, planner::vertex_of};
 use crate::{
     cursor::Mark,
     event::Event,
@@ -27,9 +29,9 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lookup {
-    /// Event ids: the entries that count for them, and their withdrawals.
+    /// Event ids: the entries that count for them, their withdrawals, and their other claims.
     pub ids: BTreeSet<EventId>,
-    /// Ids of events that are held with their data: the events themselves.
+    /// Event ids: the events of the entries that count for them.
     pub events: BTreeSet<EventId>,
     /// Decision ids: the aggregates and timestamps of the decisions.
     pub decisions: BTreeSet<VertexId>,
@@ -41,6 +43,14 @@ pub struct Lookup {
     pub quarantine: bool,
     /// Logs without stamps: the last event of each aggregate in `aggregates` that came from them.
     pub unstamped_from: Option<LogId>,
+}
+
+impl Lookup {
+    /// What is known of these ids.
+    #[must_use]
+    pub fn of_ids(ids: BTreeSet<EventId>) -> Self {
+        Self { ids, ..Self::default() }
+    }
 }
 
 /// The entry that counts for an id, as far as planning needs it.
@@ -94,8 +104,10 @@ pub struct Known {
     pub entries: HashMap<EventId, KnownEntry>,
     /// Whole events, if they were asked for.
     pub events: HashMap<EventId, Event>,
-    /// Events withdrawn, by id, with the stamps that the withdrawals name. Another event with such an id is not withdrawn.
-    pub withdrawn: HashMap<EventId, Vec<Stamp>>,
+    /// Events withdrawn, by id. Another event with such an id is not withdrawn.
+    pub withdrawn: HashMap<EventId, Vec<Claim>>,
+    /// Events that are known by an id and do not count, or count under another stamp.
+    pub others: HashMap<EventId, Vec<Claim>>,
     /// Decisions: their aggregates, and the smallest timestamps of their copies.
     pub decisions: HashMap<VertexId, (AggregateId, Timestamp)>,
     /// Heads; aggregates without events are left out.
@@ -111,13 +123,6 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whether the event with this id and stamp was withdrawn.
-    #[must_use]
-    pub fn is_withdrawn(&self, id: &EventId, stamp: &Stamp) -> bool {
-        let same = |w: &Stamp| (w.origin, w.counter) == (stamp.origin, stamp.counter);
-        self.withdrawn.get(id).is_some_and(|stamps| stamps.iter().any(same))
-    }
-
     /// A node of which nothing else is known yet.
     #[must_use]
     pub fn of(node: NodeState) -> Self {
@@ -126,6 +131,7 @@ impl Known {
             entries: HashMap::new(),
             events: HashMap::new(),
             withdrawn: HashMap::new(),
+            others: HashMap::new(),
             decisions: HashMap::new(),
             heads: HashMap::new(),
             own: HashMap::new(),
@@ -201,6 +207,15 @@ pub struct KnownStamp {
     pub id: EventId,
 }
 
+/// A claim with the id that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimOf {
+    /// The id.
+    pub id: EventId,
+    /// The claim.
+    pub claim: Claim,
+}
+
 /// Everything that one write changes.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
@@ -217,8 +232,10 @@ pub struct Changes {
     pub decisions: Vec<StoredDecision>,
     /// New reviews.
     pub reviews: Vec<ReviewRow>,
-    /// Events withdrawn; a store keeps them by id, origin and counter.
-    pub withdrawn: Vec<(AggregateId, EventType, EventId, Stamp)>,
+    /// Events withdrawn.
+    pub withdrawn: Vec<ClaimOf>,
+    /// Claims that are known beside those of the entries that count.
+    pub others: Vec<ClaimOf>,
     /// Stamps that are known without an entry.
     pub known_stamps: Vec<KnownStamp>,
     /// Rows of the quarantine to remove; removed before others are added.

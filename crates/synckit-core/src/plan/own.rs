@@ -40,17 +40,7 @@ impl Planner<'_> {
         }
         let content = content_hash(&event);
         if let Some(held) = self.known.entries.get(&event.id) {
-            return if held.content == content {
-                Outcome::Duplicate
-            } else {
-                refused(
-                    RefusalCode::ContentMismatch,
-                    format!(
-                        "{}: the id already names another event, at position {}",
-                        event.id, held.position
-                    ),
-                )
-            };
+            return if held.content == content { Outcome::Duplicate } else { self.mismatch(&event.id) };
         }
         if self.known.withdrawn.contains_key(&event.id) {
             return refused(
@@ -99,21 +89,25 @@ impl Planner<'_> {
 
     fn withdraw_one(&mut self, id: &EventId) -> Result<Outcome> {
         let missing = || Error::new(ErrorKind::NotFound, "withdraw", format!("no event {id} in this log"));
-        let entry = self.known.entries.get(id).cloned().ok_or_else(missing)?;
+        let entry = self.known.entries.get(id).cloned();
         let displaced: Vec<Quarantined> = self
             .known
             .quarantine
             .iter()
-            .filter(|q| q.id == *id && q.position != 0 && q.position != entry.position)
+            .filter(|q| {
+                q.id == *id && q.position != 0 && entry.as_ref().is_none_or(|e| e.position != q.position)
+            })
             .filter(|q| q.origin.is_some_and(|o| self.is_own(o)))
             .cloned()
             .collect();
-        if !self.is_own(entry.stamp.origin) && !displaced.is_empty() {
+        let own = entry.as_ref().is_some_and(|e| self.is_own(e.stamp.origin));
+        if !own && !displaced.is_empty() {
             // The event lost its id everywhere; nobody has to be told that its owner gives it up.
             self.changes.released.extend(displaced);
             return Ok(Outcome::Duplicate);
         }
-        if !self.is_own(entry.stamp.origin) {
+        let entry = entry.ok_or_else(missing)?;
+        if !own {
             return Ok(refused(
                 RefusalCode::Forbidden,
                 format!("{id}: only its owner, the node {}, can withdraw it", entry.stamp.origin),
@@ -135,7 +129,7 @@ impl Planner<'_> {
                 format!("{id}: nobody refused it; an event that others hold cannot be taken back"),
             ));
         }
-        if self.known.is_withdrawn(id, &entry.stamp) {
+        if self.known.is_withdrawn(id, &entry.claim()) {
             return Ok(Outcome::Duplicate);
         }
         let withdrawal = Withdrawal {
@@ -145,6 +139,7 @@ impl Planner<'_> {
             counter: entry.stamp.counter,
             timestamp: entry.stamp.timestamp,
             parents: entry.stamp.parents,
+            content: entry.content,
         };
         let outcome = self.log_kit_event(
             withdrawal.to_event(&entry.aggregate)?,
@@ -190,7 +185,8 @@ impl Planner<'_> {
         let Some(entry) = self.known.entries.get(&event.id).cloned() else { return Outcome::Duplicate };
         let ahead = entry.stamp.timestamp > self.around.now.plus(self.around.tolerance);
         let content = content_hash(&event);
-        if !ahead || !self.is_own(entry.stamp.origin) || content != entry.content {
+        let counts = self.known.counting(&event.id).is_some();
+        if !ahead || !counts || !self.is_own(entry.stamp.origin) || content != entry.content {
             return Outcome::Duplicate;
         }
         let parents = entry.stamp.parents.clone();

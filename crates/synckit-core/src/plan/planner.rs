@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Changes, Known, KnownEntry, KnownStamp, NewEntry, NewHeads, Surroundings};
+use super::{Changes, Known, KnownEntry, NewEntry, NewHeads, Surroundings};
 use crate::{
     cursor::Mark,
     decision::{CONFLICT, Decision, RESOLUTION, Review, WITHDRAWAL, Withdrawal, conflict_id},
@@ -50,7 +50,16 @@ impl Meaning {
                 Decision::read(event, parents).map(|d| Self::Decision(Arc::new(d))).map_err(invalid)
             }
             CONFLICT => Review::read(event).map(Self::Review).map_err(invalid),
-            WITHDRAWAL => Withdrawal::read(event).map(Self::Withdrawal).map_err(invalid),
+            WITHDRAWAL => match Withdrawal::read(event) {
+                Err(e) => Err(invalid(e)),
+                Ok(w) if w.id.is_reserved() || w.event_type.is_reserved() => {
+                    misnamed("events of the kit are not withdrawn")
+                }
+                Ok(w) if w.stamp().is_ok_and(|s| s.parents != parents) => {
+                    misnamed("a withdrawal has the parents of what it withdraws")
+                }
+                Ok(w) => Ok(Self::Withdrawal(w)),
+            },
             other => Err(Refusal::new(
                 RefusalCode::Other,
                 format!("{}: the reserved type {other} is not known to this version", event.id),
@@ -61,16 +70,16 @@ impl Meaning {
 
 /// The vertex that an entry is in the history of its aggregate; none for reviews and withdrawals.
 ///
-/// Stores call it for each entry that counts when they load a history.
+/// Stores call it for each entry that counts when they load a history, but for ids of which something was withdrawn: see
+/// [`Known::withdrawn_vertices`].
 #[must_use]
-pub fn vertex_of(event: &Event, stamp: &Stamp, stub: bool, withdrawn: bool) -> Option<Vertex> {
+pub fn vertex_of(event: &Event, stamp: &Stamp, stub: bool) -> Option<Vertex> {
     let (id, body) = match event.event_type.as_str() {
         CONFLICT | WITHDRAWAL => return None,
         RESOLUTION => {
             let decision = Decision::read(event, &stamp.parents).ok()?;
             (decision.vertex(&event.id), VertexBody::Decision(Arc::new(decision)))
         }
-        _ if withdrawn => (VertexId::from(&event.id), VertexBody::Withdrawn),
         _ if stub => (VertexId::from(&event.id), VertexBody::Stub),
         _ => (VertexId::from(&event.id), VertexBody::Domain),
     };
@@ -134,15 +143,13 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn timestamp_of(&self, aggregate: &AggregateId, vertex: &VertexId) -> Option<Timestamp> {
-        let entry = self.known.entries.get(vertex.as_str()).map(|e| e.stamp.timestamp);
-        let withdrawn = || self.known.withdrawn.get(vertex.as_str())?.iter().map(|s| s.timestamp).min();
         let head = || {
             let heads = self.heads.get(aggregate).or_else(|| self.known.heads.get(aggregate))?;
             heads.iter().find(|h| h.vertex == *vertex).map(|h| h.timestamp)
         };
         let decision = || self.known.decisions.get(vertex).map(|(_, timestamp)| *timestamp);
         let before = || self.known.plain_head(aggregate, vertex);
-        entry.or_else(withdrawn).or_else(decision).or_else(head).or_else(before)
+        self.known.held_since(vertex.as_str()).or_else(decision).or_else(head).or_else(before)
     }
 
     pub(super) fn holds(&self, vertex: &VertexId) -> bool {
@@ -166,7 +173,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn touch(&mut self, aggregate: &AggregateId) -> &mut Vec<Head> {
+    pub(super) fn touch(&mut self, aggregate: &AggregateId) -> &mut Vec<Head> {
         let known = self.known.heads.get(aggregate);
         self.in_conflict_before
             .entry(aggregate.clone())
@@ -188,7 +195,8 @@ impl<'a> Planner<'a> {
         let hash = chain_hash(&head.hash, &event.id, &stamp, &content);
         let position = head.position + 1;
         self.known.node.head = Mark { position, hash };
-        let replaced = self.supersede(&event.id);
+        let before = self.known.vertex(&event.id);
+        self.supersede(&event.id);
         let aggregate = event.aggregate_id.clone();
         self.known.entries.insert(
             event.id.clone(),
@@ -201,22 +209,9 @@ impl<'a> Planner<'a> {
                 stub,
             },
         );
+        let mut withdrawn = None;
         match meaning {
-            Meaning::Domain => {
-                let vertex = Vertex {
-                    id: VertexId::from(&event.id),
-                    parents: stamp.parents.clone(),
-                    key: stamp.key(&event.id),
-                    body: if stub { VertexBody::Stub } else { VertexBody::Domain },
-                };
-                match replaced {
-                    Some(old) => self.replace_vertex(&old, &aggregate, vertex),
-                    None if self.stands_withdrawn(&aggregate, &vertex.id) => {
-                        self.replace_withdrawn(&aggregate, vertex);
-                    }
-                    None => self.add_domain(&aggregate, vertex),
-                }
-            }
+            Meaning::Domain => self.move_vertex(&event.id, before),
             Meaning::Decision(decision) => self.add_decision(&event, &stamp, decision),
             Meaning::Review(review) => self.changes.reviews.push(ReviewRow {
                 conflict: review.conflict,
@@ -225,7 +220,10 @@ impl<'a> Planner<'a> {
                 reason: review.reason,
                 event: event.id.clone(),
             }),
-            Meaning::Withdrawal(withdrawal) => self.add_withdrawal(&aggregate, withdrawal),
+            Meaning::Withdrawal(withdrawal) => {
+                self.add_withdrawal(&aggregate, &withdrawal, from);
+                withdrawn = Some(withdrawal.id);
+            }
         }
         self.new_entries.insert(event.id.clone(), self.changes.entries.len());
         self.changes.entries.push(NewEntry {
@@ -238,30 +236,37 @@ impl<'a> Planner<'a> {
             stub,
             superseded: false,
         });
+        if let Some(id) = withdrawn {
+            self.count_again(&id, from);
+        }
         position
     }
 
-    /// The event of this plan's entry that counts for an id.
-    pub(super) fn planned(&self, id: &EventId) -> Option<&Event> {
-        self.new_entries.get(id).map(|i| &self.changes.entries[*i].event)
-    }
-
-    fn supersede(&mut self, id: &EventId) -> Option<KnownEntry> {
-        let old = self.known.entries.get(id).cloned()?;
+    /// The entry that counts for an id does so no more.
+    pub(super) fn supersede(&mut self, id: &EventId) {
+        let Some(old) = self.known.entries.get(id) else { return };
+        let (position, claim) = (old.position, old.claim());
         match self.new_entries.get(id) {
             Some(i) => self.changes.entries[*i].superseded = true,
-            None => self.changes.superseded.push(old.position),
+            None => self.changes.superseded.push(position),
         }
-        self.changes.known_stamps.push(KnownStamp {
-            origin: old.stamp.origin,
-            counter: old.stamp.counter,
-            id: id.clone(),
-        });
-        Some(old)
+        self.know(id, claim);
+    }
+
+    /// The event of the entry that counts for an id, if it is new or was asked for.
+    pub(super) fn whole(&self, id: &EventId) -> Option<Event> {
+        let new = self.new_entries.get(id).map(|i| &self.changes.entries[*i].event);
+        new.or_else(|| self.known.events.get(id)).cloned()
+    }
+
+    /// The heads of an aggregate follow from its whole history.
+    pub(super) fn recompute(&mut self, aggregate: &AggregateId) {
+        self.touch(aggregate);
+        self.recompute.insert(aggregate.clone());
     }
 
     /// `heads = (heads \ parents) ∪ {event}`.
-    fn add_domain(&mut self, aggregate: &AggregateId, vertex: Vertex) {
+    pub(super) fn add_domain(&mut self, aggregate: &AggregateId, vertex: Vertex) {
         if let Some(graph) = self.known.graphs.get_mut(aggregate) {
             graph.push(vertex.clone());
         }
@@ -285,52 +290,11 @@ impl<'a> Planner<'a> {
     }
 
     /// The whole history of an aggregate, which must have been asked for.
-    fn history(&mut self, aggregate: &AggregateId) -> &mut Vec<Vertex> {
+    pub(super) fn history(&mut self, aggregate: &AggregateId) -> &mut Vec<Vertex> {
         if !self.known.graphs.contains_key(aggregate) {
             self.missing.insert(aggregate.clone());
         }
         self.known.graphs.entry(aggregate.clone()).or_default()
-    }
-
-    fn replace_vertex(&mut self, old: &KnownEntry, aggregate: &AggregateId, vertex: Vertex) {
-        if old.aggregate != *aggregate {
-            // One that was withdrawn stays in its own aggregate's history as what it is.
-            if !self.known.is_withdrawn(&vertex.key.id, &old.stamp) {
-                self.history(&old.aggregate).retain(|v| v.id != vertex.id);
-            }
-            self.touch(&old.aggregate);
-            self.recompute.insert(old.aggregate.clone());
-        }
-        if let Some(graph) = self.known.graphs.get_mut(aggregate) {
-            graph.retain(|v| v.id != vertex.id);
-            graph.push(vertex);
-            self.touch(aggregate);
-            self.recompute.insert(aggregate.clone());
-            return;
-        }
-        for head in self.touch(aggregate) {
-            if head.vertex == vertex.id {
-                head.timestamp = vertex.key.timestamp;
-            }
-            if head.newest.as_ref().is_some_and(|k| k.id == vertex.key.id) {
-                head.newest = Some(vertex.key.clone());
-            }
-        }
-    }
-
-    /// Whether a withdrawn event stands under this id in the aggregate. Its history has been asked for then.
-    fn stands_withdrawn(&self, aggregate: &AggregateId, id: &VertexId) -> bool {
-        let history = self.known.graphs.get(aggregate).map(Vec::as_slice).unwrap_or_default();
-        history.iter().any(|v| v.id == *id && v.body == VertexBody::Withdrawn)
-    }
-
-    /// An event takes the place of a withdrawn one that had its id and was never held.
-    fn replace_withdrawn(&mut self, aggregate: &AggregateId, vertex: Vertex) {
-        let history = self.history(aggregate);
-        history.retain(|v| v.id != vertex.id);
-        history.push(vertex);
-        self.touch(aggregate);
-        self.recompute.insert(aggregate.clone());
     }
 
     fn add_decision(&mut self, event: &Event, stamp: &Stamp, decision: Arc<Decision>) {
@@ -353,42 +317,7 @@ impl<'a> Planner<'a> {
             key: stamp.key(&event.id),
             body: VertexBody::Decision(decision),
         });
-        self.touch(aggregate);
-        self.recompute.insert(aggregate.clone());
-    }
-
-    fn add_withdrawal(&mut self, aggregate: &AggregateId, withdrawal: Withdrawal) {
-        let Ok(stamp) = withdrawal.stamp() else { return };
-        if !self.known.is_withdrawn(&withdrawal.id, &stamp) {
-            self.known.withdrawn.entry(withdrawal.id.clone()).or_default().push(stamp.clone());
-            self.changes.withdrawn.push((
-                aggregate.clone(),
-                withdrawal.event_type.clone(),
-                withdrawal.id.clone(),
-                stamp.clone(),
-            ));
-        }
-        self.changes.known_stamps.push(KnownStamp {
-            origin: stamp.origin,
-            counter: stamp.counter,
-            id: withdrawal.id.clone(),
-        });
-        let vertex = Vertex {
-            id: VertexId::from(&withdrawal.id),
-            parents: stamp.parents.clone(),
-            key: stamp.key(&withdrawal.id),
-            body: VertexBody::Withdrawn,
-        };
-        let held = self.known.entries.get(&withdrawal.id);
-        let another = |h: &KnownEntry| (h.stamp.origin, h.stamp.counter) != (stamp.origin, stamp.counter);
-        if held.is_some_and(|h| h.aggregate == *aggregate && another(h)) {
-            return;
-        }
-        let history = self.history(aggregate);
-        history.retain(|v| v.id != vertex.id);
-        history.push(vertex);
-        self.touch(aggregate);
-        self.recompute.insert(aggregate.clone());
+        self.recompute(aggregate);
     }
 
     /// The node takes a new id: it met an event of its own that it does not hold.

@@ -141,7 +141,7 @@ impl Oracle {
             (false, false) => f > e,
             (f_person, _) => f_person,
         };
-        if df.conflict.is_some() && de.conflict.is_some() && pf.parents == pe.parents {
+        if df.conflict.is_some() && df.conflict == de.conflict && pf.parents == pe.parents {
             return ranks_higher;
         }
         if pf.facts == pe.facts { ranks_higher } else { pe.facts.is_subset(&pf.facts) }

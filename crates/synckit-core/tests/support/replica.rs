@@ -7,7 +7,10 @@ use synckit_core::{
     content_hash,
     decision::conflict_id,
     graph::{AggregateGraph, Head, Vertex, VertexBody, conflicting},
-    plan::{Changes, Known, KnownEntry, KnownStamp, Lookup, NewEntry, NodeState, Surroundings, vertex_of},
+    plan::{
+        Changes, Claim, ClaimOf, Known, KnownEntry, KnownStamp, Lookup, NewEntry, NodeState, Surroundings,
+        vertex_of,
+    },
     store::{Checkpoint, Offered, QuarantineSide, Quarantined, ReviewRow, StoredDecision, Write, Written},
 };
 
@@ -19,7 +22,8 @@ pub(crate) struct Replica {
     pub(crate) log: Vec<NewEntry>,
     /// Where the entry that counts for an id is in `log`.
     pub(crate) counting: BTreeMap<EventId, usize>,
-    pub(crate) withdrawn: BTreeMap<EventId, (AggregateId, Stamp)>,
+    pub(crate) withdrawn: BTreeMap<EventId, Vec<Claim>>,
+    pub(crate) others: BTreeMap<EventId, Vec<Claim>>,
     pub(crate) decisions: BTreeMap<VertexId, StoredDecision>,
     pub(crate) reviews: BTreeMap<EventId, ReviewRow>,
     pub(crate) heads: BTreeMap<AggregateId, Vec<Head>>,
@@ -44,6 +48,7 @@ impl Replica {
             log: Vec::new(),
             counting: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
+            others: BTreeMap::new(),
             decisions: BTreeMap::new(),
             reviews: BTreeMap::new(),
             heads: BTreeMap::new(),
@@ -85,9 +90,15 @@ impl Replica {
                     },
                 );
             }
-            if let Some((_, stamp)) = self.withdrawn.get(id) {
-                known.withdrawn.entry(id.clone()).or_default().push(stamp.clone());
+            if let Some(claims) = self.withdrawn.get(id) {
+                known.withdrawn.insert(id.clone(), claims.clone());
             }
+            if let Some(claims) = self.others.get(id) {
+                known.others.insert(id.clone(), claims.clone());
+            }
+        }
+        for id in &lookup.events {
+            known.events.extend(self.entry(id).map(|e| (id.clone(), e.event.clone())));
         }
         for id in &lookup.decisions {
             if let Some(row) = self.decisions.get(id) {
@@ -114,48 +125,36 @@ impl Replica {
                 known.own.insert(*counter, id.clone());
             }
         }
-        for id in &lookup.events {
-            if let Some(entry) = self.entry(id).filter(|e| !e.stub) {
-                known.events.insert(id.clone(), entry.event.clone());
-            }
-        }
         if lookup.quarantine {
             known.quarantine = self.quarantine.values().cloned().collect();
         }
     }
 
     fn store(&mut self, changes: Changes) {
+        let mut touched: BTreeSet<EventId> = BTreeSet::new();
         for position in changes.superseded {
-            self.log[position as usize - 1].superseded = true;
+            let entry = &mut self.log[position as usize - 1];
+            entry.superseded = true;
+            self.counting.remove(&entry.event.id);
+            touched.insert(entry.event.id.clone());
         }
-        for (aggregate, _, id, stamp) in changes.withdrawn {
-            if let Some((_, held)) = self.vertices.get_mut(&id) {
-                held.body = VertexBody::Withdrawn;
-            } else {
-                let vertex = Vertex {
-                    id: VertexId::from(&id),
-                    parents: stamp.parents.clone(),
-                    key: stamp.key(&id),
-                    body: VertexBody::Withdrawn,
-                };
-                self.vertices.insert(id.clone(), (aggregate.clone(), vertex));
-            }
-            self.withdrawn.insert(id, (aggregate, stamp));
+        for ClaimOf { id, claim } in changes.withdrawn {
+            touched.insert(id.clone());
+            self.withdrawn.entry(id).or_default().push(claim);
+        }
+        for ClaimOf { id, claim } in changes.others {
+            self.others.entry(id).or_default().push(claim);
         }
         for entry in changes.entries {
             self.check_next(&entry);
             let id = entry.event.id.clone();
+            touched.insert(id.clone());
             if !entry.superseded {
-                let named = self.withdrawn.get(&id).map(|(_, s)| (s.origin, s.counter));
-                let withdrawn = named == Some((entry.stamp.origin, entry.stamp.counter));
-                match vertex_of(&entry.event, &entry.stamp, entry.stub, withdrawn) {
-                    Some(v) => self.vertices.insert(id.clone(), (entry.event.aggregate_id.clone(), v)),
-                    None => self.vertices.remove(&id),
-                };
                 self.counting.insert(id, self.log.len());
             }
             self.log.push(entry);
         }
+        touched.iter().for_each(|id| self.place(id));
         self.decisions.extend(changes.decisions.into_iter().map(|d| (d.vertex.clone(), d)));
         self.reviews.extend(changes.reviews.into_iter().map(|r| (r.event.clone(), r)));
         self.known_stamps.extend(changes.known_stamps);
@@ -187,6 +186,42 @@ impl Replica {
             );
             self.heads.insert(new.aggregate, new.heads);
         }
+    }
+
+    /// Works out which vertex stands under an id, from all that the log says of the id.
+    fn place(&mut self, id: &EventId) {
+        let counts = self.entry(id).cloned();
+        self.vertices.remove(id);
+        let Some(withdrawn) = self.withdrawn.get(id) else {
+            let vertex = counts
+                .and_then(|e| Some((e.event.aggregate_id.clone(), vertex_of(&e.event, &e.stamp, e.stub)?)));
+            self.vertices.extend(vertex.map(|v| (id.clone(), v)));
+            return;
+        };
+        let claim = |e: &NewEntry| Claim {
+            aggregate: e.event.aggregate_id.clone(),
+            stamp: e.stamp.clone(),
+            content: e.content,
+        };
+        let logged = self.log.iter().filter(|e| e.event.id == *id).map(claim);
+        let mut claims: Vec<Claim> = logged.chain(withdrawn.iter().cloned()).collect();
+        claims.sort_by_key(|c| {
+            let s = &c.stamp;
+            (s.timestamp, s.origin, s.counter, s.parents.clone(), c.content)
+        });
+        let holder = claims.remove(0);
+        let counts = counts.filter(|e| !withdrawn.contains(&claim(e)));
+        let body = match &counts {
+            None => VertexBody::Withdrawn,
+            Some(e) if e.stub => VertexBody::Stub,
+            Some(_) => VertexBody::Domain,
+        };
+        if let Some(e) = &counts {
+            assert_eq!(e.content, holder.content, "{id}: an event counts that does not hold its id");
+        }
+        let key = holder.stamp.key(id);
+        let vertex = Vertex { id: VertexId::from(id), parents: holder.stamp.parents, key, body };
+        self.vertices.insert(id.clone(), (holder.aggregate, vertex));
     }
 
     fn check_next(&self, entry: &NewEntry) {

@@ -1,6 +1,6 @@
 //! Pushing what the peer has not had from this log.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use synckit_core::{
     Error, ErrorKind, Event, EventId, Mark, Result, chain_hash,
@@ -72,7 +72,7 @@ impl Run<'_> {
             if planted(Plant::CheckpointBeforePush) && reply.is_err() {
                 self.record(session).await?;
             }
-            let again = before.iter().filter(|q| entries.iter().any(|e| e.position == q.position));
+            let again = before.iter().filter(|q| entries.iter().any(|e| is_about(q, e)));
             let again: Vec<Quarantined> = again.cloned().collect();
             let (acknowledged, page_skewed) = self.digest(session, &entries, reply?, again);
             if planted(Plant::PoisonHoldsQueue) && !acknowledged.refused.is_empty() {
@@ -123,11 +123,10 @@ impl Run<'_> {
         reply: PushReply,
         again: Vec<Quarantined>,
     ) -> (Acknowledged, Vec<EventId>) {
-        let mut rows: HashMap<u64, Quarantined> = again.into_iter().map(|q| (q.position, q)).collect();
         let (mut refused, mut released, mut skewed) = (Vec::new(), Vec::new(), Vec::new());
         let mut accepted: Vec<(u64, &LogEntry)> = Vec::new();
         for (entry, (id, outcome)) in entries.iter().zip(reply.acks) {
-            let before = rows.remove(&entry.position);
+            let before = again.iter().filter(|q| is_about(q, entry)).cloned();
             match outcome {
                 Outcome::Accepted { position } => {
                     self.report.pushed += 1;
@@ -210,6 +209,11 @@ impl Run<'_> {
         let written = self.node.store.write(Write::Restamp(events)).await?;
         Ok(written.accepted() > 0)
     }
+}
+
+/// Whether a refusal is one of this entry, or of an earlier entry with its stamp.
+fn is_about(row: &Quarantined, entry: &LogEntry) -> bool {
+    (&row.id, row.origin, row.counter) == (&entry.event.id, Some(entry.stamp.origin), entry.stamp.counter)
 }
 
 /// Whether the accepted entries are all that the peer's log has after our pull cursor: then there is nothing in between to

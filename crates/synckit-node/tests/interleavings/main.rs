@@ -71,7 +71,7 @@ async fn an_event_offered_again_while_a_sync_runs_is_not_forgotten() {
 }
 
 #[tokio::test]
-async fn what_an_id_taken_kept_out_comes_in_when_the_other_event_is_withdrawn() {
+async fn an_id_that_was_withdrawn_is_not_free_again() {
     for mode in MODES {
         let (a, b, c) = (store(mode), store(mode), store(mode));
         let (one, two) = (small(mode), store(mode));
@@ -87,15 +87,23 @@ async fn what_an_id_taken_kept_out_comes_in_when_the_other_event_is_withdrawn() 
         let report = at(&c, "one").sync().await.unwrap();
         assert_eq!(report.refused.first().map(|r| r.code), Some(RefusalCode::ContentMismatch));
         at(&b, "one").withdraw(&id("same")).await.unwrap();
-        let (b, c) = (at(&b, "one"), at(&c, "one"));
-        rounds(&[&b, &c], 4).await;
-        let (at_c, at_hub) = (c.digest().await.unwrap(), local(&one).digest().await.unwrap());
-        assert_eq!(at_c, at_hub, "{mode}");
+        let (a, b, c) = (at(&a, "one"), at(&b, "one"), at(&c, "one"));
+        rounds(&[&b, &c, &a], 4).await;
+        let at_hub = local(&one).digest().await.unwrap();
+        for node in [&a, &b, &c] {
+            assert_eq!(node.digest().await.unwrap(), at_hub, "{mode}");
+        }
+        assert_eq!(at_hub.events, 1, "{mode}: the withdrawal alone; b's event is the older one");
+        a.reissue(&id("same"), &id("another")).await.unwrap();
+        rounds(&[&a, &b, &c], 2).await;
+        assert!(holds_whole(&one, "another").await, "{mode}: a's event comes in under a new id");
+        assert!(a.refused().await.unwrap().is_empty(), "{mode}");
+        assert_eq!(c.digest().await.unwrap(), local(&one).digest().await.unwrap(), "{mode}");
     }
 }
 
 #[tokio::test]
-async fn an_event_displaced_by_one_that_is_withdrawn_counts_again() {
+async fn an_event_displaced_by_one_that_is_withdrawn_stays_displaced() {
     for mode in MODES {
         let (a, b) = (store(mode), store(mode));
         let (one, two) = (small(mode), store(mode));
@@ -110,12 +118,16 @@ async fn an_event_displaced_by_one_that_is_withdrawn_counts_again() {
         at(&b, "one").withdraw(&id("same")).await.unwrap();
         let (b1, a1) = (at(&b, "one"), at(&a, "one"));
         rounds(&[&b1, &a1], 3).await;
-        assert_eq!(a1.digest().await.unwrap(), local(&one).digest().await.unwrap(), "{mode}");
+        let digest = a1.digest().await.unwrap();
+        assert_eq!(digest, local(&one).digest().await.unwrap(), "{mode}");
+        assert_eq!(digest.events, 1, "{mode}: the withdrawal");
+        let rows = a1.refused().await.unwrap();
+        assert!(rows.iter().any(|q| q.id == id("same") && q.position > 0), "{mode}: it can be issued again");
     }
 }
 
 #[tokio::test]
-async fn an_event_whose_id_was_withdrawn_before_it_came_makes_no_conflict() {
+async fn an_event_is_not_taken_under_an_id_that_was_withdrawn_before_it_came() {
     for mode in MODES {
         let (a, b, hub) = (store(mode), store(mode), small(mode));
         let network = network(&[("hub", &hub)]);
@@ -125,10 +137,39 @@ async fn an_event_whose_id_was_withdrawn_before_it_came_makes_no_conflict() {
         at(&b).withdraw(&id("same")).await.unwrap();
         at(&a).append(vec![event("same", "x", 1)]).await.unwrap();
         at(&b).sync().await.unwrap();
-        assert_eq!(at(&a).push().await.unwrap().pushed, 1);
-        let graph = hub.graphs(&["x".parse().unwrap()]).await.unwrap().remove(0);
-        assert!(graph.conflict().is_none());
-        assert_eq!(hub.count_conflicts().await.unwrap(), 0, "{mode}: the heads are not those of the history");
+        let report = at(&a).push().await.unwrap();
+        assert_eq!(report.refused.first().map(|r| r.code), Some(RefusalCode::ContentMismatch), "{mode}");
+        at(&a).reissue(&id("same"), &id("another")).await.unwrap();
+        rounds(&[&at(&a), &at(&b)], 2).await;
+        assert!(holds_whole(&hub, "another").await, "{mode}");
+        assert_eq!(at(&a).digest().await.unwrap(), local(&hub).digest().await.unwrap(), "{mode}");
+        assert_eq!(hub.count_conflicts().await.unwrap(), 0, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_authors_of_one_event_one_gives_it_up() {
+    for mode in MODES {
+        let (a, b, c) = (store(mode), store(mode), store(mode));
+        let (one, two) = (small(mode), store(mode));
+        let network = network(&[("one", &one), ("two", &two)]);
+        let at = |s: &MemStore, hub| through(s, &network, hub).build().unwrap();
+        // Both import one file; b's stamp is the smaller one.
+        at(&b, "two").append(vec![large("same", "x")]).await.unwrap();
+        at(&a, "two").append(vec![large("same", "x"), event("after", "x", 1)]).await.unwrap();
+        at(&b, "one").push().await.unwrap();
+        let (a, b, c) = (at(&a, "two"), at(&b, "two"), at(&c, "two"));
+        rounds(&[&b, &a, &c], 2).await;
+        b.withdraw(&id("same")).await.unwrap();
+        rounds(&[&b, &a, &c, &b], 3).await;
+        let digest = local(&two).digest().await.unwrap();
+        assert_eq!(
+            digest.events, 3,
+            "{mode}: it counts under a's stamp, beside what follows and the withdrawal"
+        );
+        for node in [&a, &b, &c] {
+            assert_eq!(node.digest().await.unwrap(), digest, "{mode}");
+        }
     }
 }
 

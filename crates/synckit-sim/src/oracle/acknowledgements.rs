@@ -52,7 +52,12 @@ impl Pushed {
 }
 
 /// Checks what a store says of entries that it has just been pushed.
-pub(crate) fn taken(book: &Book, pushed: &Pushed, outcomes: &[Outcome], now: Timestamp) -> Result<(), Violation> {
+pub(crate) fn taken(
+    book: &Book,
+    pushed: &Pushed,
+    outcomes: &[Outcome],
+    now: Timestamp,
+) -> Result<(), Violation> {
     let entries = pushed.entries.iter().zip(&pushed.based).zip(&pushed.newest);
     for ((((id, stamp), based), newest), outcome) in entries.zip(outcomes) {
         let Some(stamp) = stamp else { continue };

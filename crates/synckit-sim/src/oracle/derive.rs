@@ -162,7 +162,7 @@ impl History {
             (f_is_person, _) => f_is_person,
         };
         let same_heads = self.entries.vertices[f].parents == self.entries.vertices[e].parents;
-        if same_heads && df.conflict.is_some() && de.conflict.is_some() {
+        if same_heads && df.conflict.is_some() && df.conflict == de.conflict {
             return ranks_higher;
         }
         let (known, knows) = (&self.points[e].facts, &self.points[f].facts);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use synckit_core::{
-    AggregateId, CanonicalKey, EventId, VertexId,
+    AggregateId, CanonicalKey, EventId, Hash, NodeId, Timestamp, VertexId,
     decision::{CONFLICT, Decision, RESOLUTION, Review, WITHDRAWAL, Withdrawal},
     store::LogEntry,
 };
@@ -44,6 +44,7 @@ pub(super) struct Entries {
     pub(super) vertices: Vec<Vertex>,
     pub(super) decisions: Vec<Decided>,
     pub(super) reviews: Vec<(EventId, Review)>,
+    /// Withdrawals of events of the aggregate.
     pub(super) withdrawals: Vec<Withdrawal>,
     /// Whether some id had another stamp or another content before.
     pub(super) replaced: bool,
@@ -71,15 +72,15 @@ impl Entries {
                     let what = format!("{} has the unknown type {kind}", entry.event.id);
                     return Err(Violation::new("L9", what));
                 }
-                _ => smallest(&mut vertices, domain(entry)),
+                _ => {}
             }
         }
+        found.domain(aggregate, log, &mut vertices)?;
         found.replaced = log.iter().filter(|e| e.superseded).any(|old| {
             let now = counting.get(&old.event.id);
             now.is_some_and(|e| e.content != old.content || e.stamp != old.stamp)
                 || (now.is_none() && old.event.aggregate_id == *aggregate)
         });
-        found.withdraw(&mut vertices);
         found.vertices = vertices.into_values().collect();
         for vertex in &mut found.vertices {
             vertex.parents.sort_unstable();
@@ -106,38 +107,83 @@ impl Entries {
         Ok(())
     }
 
-    /// A withdrawn event is a vertex, whether or not it is held. A withdrawal names one stamp: an event that came by its id
-    /// under another is untouched.
-    fn withdraw(&self, vertices: &mut HashMap<VertexId, Vertex>) {
-        let (held, lost): (Vec<&Withdrawal>, Vec<&Withdrawal>) =
-            self.withdrawals.iter().partition(|w| vertices.contains_key(w.id.as_str()));
-        for withdrawal in held {
-            let stamp = |v: &Vertex| (v.key.origin, v.key.counter);
-            let named = (withdrawal.origin, withdrawal.counter);
-            if let Some(vertex) = vertices.get_mut(withdrawal.id.as_str()).filter(|v| stamp(v) == named) {
-                vertex.body = Body::Withdrawn;
+    /// Whatever the aggregate, an id is held by the smallest stamp of all events that the log names by it, withdrawn or not.
+    /// What holds it gives the vertex its place; it is withdrawn if no entry of the same event counts.
+    fn domain(
+        &self,
+        aggregate: &AggregateId,
+        log: &[LogEntry],
+        vertices: &mut HashMap<VertexId, Vertex>,
+    ) -> Result<(), Violation> {
+        let mut named: HashMap<EventId, Vec<Named>> = HashMap::new();
+        let mut given_up: HashMap<EventId, Vec<Named>> = HashMap::new();
+        for entry in log {
+            if entry.event.event_type.as_str() == WITHDRAWAL {
+                let gone: Withdrawal = read("L9", entry, |data| serde_json::from_slice(data))?;
+                let by = Named::withdrawn(&gone, &entry.event.aggregate_id);
+                named.entry(gone.id.clone()).or_default().push(by.clone());
+                given_up.entry(gone.id).or_default().push(by);
+            } else if !entry.event.event_type.is_reserved() {
+                named.entry(entry.event.id.clone()).or_default().push(Named::logged(entry));
             }
         }
-        for withdrawal in lost {
-            let id = VertexId::from(&withdrawal.id);
-            let key = CanonicalKey {
-                timestamp: withdrawal.timestamp,
-                origin: withdrawal.origin,
-                counter: withdrawal.counter,
-                id: withdrawal.id.clone(),
+        for (id, mut named) in named {
+            named.sort_unstable();
+            let gone = given_up.get(&id).map(Vec::as_slice).unwrap_or_default();
+            let counts = log.iter().find(|e| e.event.id == id && !e.superseded);
+            let counts = counts.filter(|e| !gone.contains(&Named::logged(e)));
+            let holder = &named[0];
+            if let Some(entry) = counts.filter(|e| e.content != holder.content) {
+                let what = format!("{id} at {} counts, and another event holds the id", entry.position);
+                return Err(Violation::new("L2", what));
+            }
+            let live = named.iter().find(|n| n.same_event(holder) && !gone.contains(n));
+            if let Some(live) = live.filter(|_| !gone.is_empty())
+                && counts.is_none_or(|e| Named::logged(e) > *live && !e.stub)
+            {
+                return Err(Violation::new("L2", format!("{id} does not count under {:?}", live.stamp)));
+            }
+            if holder.aggregate != *aggregate {
+                continue;
+            }
+            let body = match counts {
+                None => Body::Withdrawn,
+                Some(entry) if entry.stub => Body::Stub,
+                Some(_) => Body::Domain,
             };
-            let parents = withdrawal.parents.clone();
-            smallest(vertices, Vertex { id, parents, key, body: Body::Withdrawn });
+            let (vertex, parents) = (VertexId::from(&id), holder.stamp.3.clone());
+            let (timestamp, origin, counter) = (holder.stamp.0, holder.stamp.1, holder.stamp.2);
+            let key = CanonicalKey { timestamp, origin, counter, id };
+            vertices.insert(vertex.clone(), Vertex { id: vertex, parents, key, body });
         }
+        Ok(())
     }
 }
 
-fn domain(entry: &LogEntry) -> Vertex {
-    Vertex {
-        id: VertexId::from(&entry.event.id),
-        parents: entry.stamp.parents.clone(),
-        key: entry.key(),
-        body: if entry.stub { Body::Stub } else { Body::Domain },
+/// An event that the log names by an id: the smallest holds the id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Named {
+    stamp: (Timestamp, NodeId, u64, Vec<VertexId>),
+    content: Hash,
+    aggregate: AggregateId,
+}
+
+impl Named {
+    fn logged(entry: &LogEntry) -> Self {
+        let s = &entry.stamp;
+        let stamp = (s.timestamp, s.origin, s.counter, s.parents.clone());
+        Self { stamp, content: entry.content, aggregate: entry.event.aggregate_id.clone() }
+    }
+
+    fn withdrawn(gone: &Withdrawal, aggregate: &AggregateId) -> Self {
+        let mut parents = gone.parents.clone();
+        parents.sort_unstable();
+        let stamp = (gone.timestamp, gone.origin, gone.counter, parents);
+        Self { stamp, content: gone.content, aggregate: aggregate.clone() }
+    }
+
+    fn same_event(&self, other: &Self) -> bool {
+        self.content == other.content && self.aggregate == other.aggregate
     }
 }
 

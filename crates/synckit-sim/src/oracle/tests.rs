@@ -132,14 +132,38 @@ fn withdrawn_and_never_held() {
 }
 
 #[test]
-fn another_event_with_a_withdrawn_id_counts() {
-    let (one, other) = (one(), one());
-    let x = first("x", 2, 10);
-    let another = stamped(event("x", "something else"), 3, 5, &[]);
-    one.take(&other, vec![withdrawal(&x, 11)]);
-    assert_eq!(one.take(&other, vec![another]).accepted(), 1);
-    one.check_all().unwrap();
-    assert_eq!(ids(one.history().view()), ["x"]);
+fn the_smaller_stamp_holds_a_withdrawn_id() {
+    for (at, holds) in [(5, true), (20, false)] {
+        for turned in [false, true] {
+            let (one, other) = (one(), one());
+            let x = first("x", 2, 10);
+            let another = stamped(event("x", "something else"), 3, at, &[]);
+            let mut entries = vec![withdrawal(&x, 11), another];
+            if turned {
+                entries.reverse();
+            }
+            for entry in entries {
+                one.take(&other, vec![entry]);
+            }
+            one.check_all().unwrap();
+            let view = ids(one.history().view());
+            assert_eq!(view, if holds { vec!["x"] } else { Vec::new() });
+        }
+    }
+}
+
+#[test]
+fn an_event_counts_under_the_stamp_that_is_not_withdrawn() {
+    let (x, again) = (first("x", 2, 10), first("x", 3, 20));
+    for order in [[0, 1, 2], [1, 0, 2], [2, 0, 1], [2, 1, 0], [0, 2, 1], [1, 2, 0]] {
+        let (one, other) = (one(), one());
+        let all = [x.clone(), again.clone(), withdrawal(&x, 11)];
+        for i in order {
+            one.take(&other, vec![all[i].clone()]);
+        }
+        one.check_all().unwrap();
+        assert_eq!(ids(one.history().view()), ["x"], "in the order {order:?}");
+    }
 }
 
 #[test]

@@ -66,14 +66,19 @@ fn check_parents(log: &[LogEntry]) {
     }
 }
 
-/// L2: exactly one entry counts for each id, and it has the smallest stamp of those that hold data.
+/// L2: at most one entry counts for each id: that with the smallest stamp of those that hold data and are not withdrawn.
 async fn check_counting(store: &dyn EventStore, log: &[LogEntry]) -> BTreeMap<EventId, LogEntry> {
     let mut counting: BTreeMap<EventId, LogEntry> = BTreeMap::new();
     for entry in log.iter().filter(|e| !e.superseded) {
         let before = counting.insert(entry.event.id.clone(), entry.clone());
         assert!(before.is_none(), "two entries count for {}", entry.event.id);
     }
-    for entry in log {
+    let withdrawn: BTreeSet<EventId> = log
+        .iter()
+        .filter(|e| e.event.event_type.as_str() == WITHDRAWAL)
+        .map(|e| Withdrawal::read(&e.event).unwrap().id)
+        .collect();
+    for entry in log.iter().filter(|e| !withdrawn.contains(&e.event.id)) {
         let counts = counting.get(&entry.event.id);
         assert!(counts.is_some(), "no entry counts for {}", entry.event.id);
         let smaller = counts.is_some_and(|c| entry.stamp.is_before(&c.stamp) && (c.stub || !entry.stub));

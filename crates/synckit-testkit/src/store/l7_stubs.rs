@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use synckit_core::{
+    content_hash,
     EventType, Filter, NodeId, Progress, VectorCursor,
     decision::Withdrawal,
     store::{Offered, ReadRequest},
@@ -89,7 +90,9 @@ pub(super) async fn l7_a_withdrawn_stub_waits_for_no_data(stores: &Stores<'_>) {
     let e = stamped("e", "x", 2, 1, 10, &[]);
     store.seed(vec![stub(e.clone())]).await;
     let (event, at) = (e.event, e.stamp.unwrap());
+    let content = content_hash(&event);
     let withdrawal = Withdrawal {
+        content,
         id: event.id,
         event_type: event.event_type,
         origin: at.origin,

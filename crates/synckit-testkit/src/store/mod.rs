@@ -45,6 +45,10 @@ suite! {
         l2_an_id_moves_to_another_aggregate,
         l2_an_id_moves_between_aggregates_in_one_page,
         l2_a_contested_id_ends_alike_in_every_order,
+        l2_a_withdrawn_id_is_not_free_again,
+        l2_a_withdrawn_id_goes_to_an_older_event,
+        l2_an_event_counts_under_a_stamp_that_is_not_withdrawn,
+        l2_what_is_built_on_contested_ids_makes_no_circle,
     }
     l3 {
         l3_an_event_waits_for_its_parent,

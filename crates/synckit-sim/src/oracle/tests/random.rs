@@ -42,7 +42,8 @@ fn play(seed: u64, may: May) {
                 } else {
                     format!("e{step}")
                 };
-                to.append(&id, &format!("data {step}"));
+                let data = if may.contest { step % 5 } else { step };
+                to.append(&id, &format!("data {data}"));
             }
             4..=6 => {
                 let offers = from.log().into_iter().map(LogEntry::into_offered);
@@ -146,4 +147,9 @@ fn events_come_as_stubs() {
 #[test]
 fn ids_are_contested() {
     (1..16).for_each(|seed| play(seed, May { people: true, contest: true, ..QUIET }));
+}
+
+#[test]
+fn contested_ids_are_withdrawn() {
+    (1..31).for_each(|seed| play(seed, May { people: true, withdraw: true, contest: true, ..QUIET }));
 }

@@ -211,6 +211,7 @@ pub(super) fn withdrawal(of: &Offered, at: u64) -> Offered {
         counter: stamp.counter,
         timestamp: stamp.timestamp,
         parents: stamp.parents,
+        content: content_hash(&of.event),
     };
     stamped(withdrawal.to_event(&a()).unwrap(), stamp.origin.as_u128(), at, &parents)
 }
