@@ -131,6 +131,23 @@ impl Progress {
         holes.into_iter().fold(theirs.stubs.clone(), |ranges, holes| without(&ranges, holes))
     }
 
+    /// The ranges of counters that this covers beyond `theirs`; none if `theirs` covers something that this does not.
+    fn beyond(&self, theirs: &Self) -> Option<Vec<(u64, u64)>> {
+        let lacks = |(from, to): &(u64, u64)| {
+            *from > theirs.counter
+                || theirs.gaps.iter().any(|(a, b)| a <= from && (*to).min(theirs.counter) <= *b)
+        };
+        if theirs.counter > self.counter || !self.gaps.iter().all(lacks) {
+            return None;
+        }
+        let mut ranges: Vec<(u64, u64)> =
+            theirs.gaps.iter().filter(|gap| !self.gaps.contains(gap)).copied().collect();
+        if self.counter > theirs.counter {
+            ranges.push((theirs.counter + 1, self.counter));
+        }
+        Some(ranges)
+    }
+
     /// Progress from the ids held under each counter, in ascending order of the counters.
     #[must_use]
     pub fn of<'a>(held: impl IntoIterator<Item = (u64, &'a str)>) -> Self {
@@ -277,6 +294,20 @@ impl VectorCursor {
 
 type Ranges = BTreeMap<NodeId, Vec<(u64, u64)>>;
 
+/// An origin of which two holders may hold different events under the same counters.
+///
+/// They hold the same if the hash over the ids under `ranges` of the one that covers more is `difference`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Doubt {
+    /// The origin.
+    pub origin: NodeId,
+    /// The counters that only one of them covers, as inclusive ranges.
+    pub ranges: Vec<(u64, u64)>,
+    /// How their hashes over ids differ.
+    pub difference: u128,
+}
+
 /// What one holder has and another lacks: counters by origin, as inclusive ranges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lacking {
@@ -308,6 +339,26 @@ impl Lacking {
 }
 
 impl VectorCursor {
+    /// The origins of which both hold events, and maybe not the same under the same counters: one of its copies has used
+    /// counters again. What a cursor covers is then no sign of what is held.
+    #[must_use]
+    pub fn doubts(&self, theirs: &Self) -> Vec<Doubt> {
+        let both = self.0.iter().filter_map(|(node, ours)| Some((*node, ours, theirs.0.get(node)?)));
+        both.filter_map(|(origin, ours, theirs)| {
+            let ranges = ours.beyond(theirs)?;
+            let difference = ours.ids ^ theirs.ids;
+            (difference != 0 || !ranges.is_empty()).then_some(Doubt { origin, ranges, difference })
+        })
+        .collect()
+    }
+
+    /// The cursor of somebody who holds nothing of these origins.
+    #[must_use]
+    pub fn without(mut self, origins: &[NodeId]) -> Self {
+        self.0.retain(|node, _| !origins.contains(node));
+        self
+    }
+
     /// Per origin, the counters of what we hold and `theirs` lacks; see [`Progress::lacking`] and
     /// [`Progress::lacking_data`].
     #[must_use]

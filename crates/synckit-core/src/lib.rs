@@ -24,7 +24,7 @@ mod version;
 
 pub use crate::{
     binary::{decode_offered, decode_parents, encode_offered, encode_parents},
-    cursor::{Lacking, LogCursor, Mark, Progress, VectorCursor},
+    cursor::{Doubt, Lacking, LogCursor, Mark, Progress, VectorCursor},
     env::{Clock, Entropy, Environment, SystemClock, SystemEntropy},
     error::{Error, ErrorKind, Result},
     event::{Event, JSON, Metadata, Payload},

@@ -1,5 +1,7 @@
 //! The limits that every store and transport enforces alike.
 
+/// Most counters that a node goes through to see whether it and a peer hold the same under all others.
+pub const MAX_DOUBTED_COUNTERS: u64 = 10_000;
 /// Longest event id, event type or aggregate id, in bytes of UTF-8. Compared bytewise.
 pub const MAX_NAME_BYTES: usize = 255;
 /// Largest event data accepted unless a store was told otherwise, in bytes.

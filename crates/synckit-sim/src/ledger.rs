@@ -146,6 +146,8 @@ pub(crate) struct Ledger {
     pub(crate) conflicts: HashSet<String>,
     /// Whether some store was copied or restored, so that one counter may stand for two events.
     pub(crate) copied: bool,
+    /// Whether any store ever refused an event.
+    pub(crate) refused: bool,
     /// How often each store was replaced by another.
     pub(crate) ages: Vec<u64>,
     pub(crate) totals: Totals,

@@ -208,6 +208,7 @@ impl Network {
             if planted(Plant::WipedHubAcknowledges) && memory.contains(&id) {
                 out.push((i, id, Outcome::Duplicate));
             } else if refused {
+                self.shared.state().ledger.refused = true;
                 let refusal = Refusal::new(RefusalCode::Quota, format!("{id}: there is no room for it now"));
                 out.push((i, id, Outcome::Refused(refusal)));
             } else {

@@ -51,6 +51,8 @@ pub enum Call {
     Quarantine,
     /// The store: all that is held.
     Vector,
+    /// The store: hashes over what is held.
+    Mixed,
     /// The store: a turn to sync.
     SyncTurn,
     /// A request: who are you?
@@ -82,7 +84,7 @@ pub struct Points(BTreeMap<(Call, Phase), u64>);
 
 impl Call {
     /// Every call that a node makes while it syncs, serves, or is used.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Head,
         Self::Append,
         Self::Apply,
@@ -106,6 +108,7 @@ impl Call {
         Self::Checkpoints,
         Self::Quarantine,
         Self::Vector,
+        Self::Mixed,
         Self::SyncTurn,
         Self::Greet,
         Self::Pull,

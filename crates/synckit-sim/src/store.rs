@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use synckit_core::{
-    AggregateId, Clock as _, ConflictId, Error, ErrorKind, EventId, EventStore, Hash, Mark, Result,
+    AggregateId, Clock as _, ConflictId, Error, ErrorKind, EventId, EventStore, Hash, Mark, NodeId, Result,
     VectorCursor,
     graph::AggregateGraph,
     plant::{Plant, planted},
@@ -226,6 +226,9 @@ impl EventStore for SimStore {
             };
             self.shared.judge(found);
         }
+        if result.as_ref().is_ok_and(|w| w.outcomes.iter().any(|o| o.refusal().is_some())) {
+            self.shared.state().ledger.refused = true;
+        }
         let failed = self.fails_after_commit();
         if failed {
             self.shared.fault(Fault::ErrorAfterCommit);
@@ -306,6 +309,10 @@ impl EventStore for SimStore {
 
     async fn vector(&self) -> Result<VectorCursor> {
         self.call(Call::Vector, || self.inner.vector()).await
+    }
+
+    async fn mixed(&self, ranges: &[(NodeId, u64, u64)]) -> Result<Vec<u128>> {
+        self.call(Call::Mixed, || self.inner.mixed(ranges)).await
     }
 
     async fn sync_turn(&self) -> Result<SyncTurn> {

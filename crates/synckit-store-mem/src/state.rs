@@ -243,20 +243,16 @@ impl State {
         };
         let (mut entries, mut bytes) = (Vec::new(), 0);
         let mut reached = end.max(request.after.min(end));
-        let mut last = request.after;
         for position in positions {
             let entry = self.entry(position).cloned();
-            let Some(entry) = entry.and_then(|e| request.shape_for(lacking.as_ref(), e)) else {
-                last = position;
-                continue;
-            };
+            let Some(entry) = entry.and_then(|e| request.shape_for(lacking.as_ref(), e)) else { continue };
             bytes += entry.size();
             if entries.len() == request.page_limit() || (bytes > request.page_bytes() && !entries.is_empty())
             {
-                reached = last;
+                // Everything before the first entry left out was given or passed over.
+                reached = position - 1;
                 break;
             }
-            last = position;
             entries.push(entry);
         }
         let hash = self.hash(reached).unwrap_or(Hash::ZERO);
@@ -294,12 +290,20 @@ impl State {
         VectorCursor::from_progress(progress.collect())
     }
 
+    pub(crate) fn mixed(&self, origin: NodeId, from: u64, to: u64) -> u128 {
+        let held = self.origins.get(&origin).into_iter().flat_map(|o| o.stamps.range(from..=to.max(from)));
+        let shares =
+            held.flat_map(|(counter, ids)| ids.keys().map(|id| Progress::mix(*counter, id.as_str())));
+        shares.fold(0, |sum, share| sum ^ share)
+    }
+
     pub(crate) fn hash(&self, position: u64) -> Option<Hash> {
         if position == 0 { Some(Hash::ZERO) } else { self.entry(position).map(|e| e.hash) }
     }
 
     pub(crate) fn load<'a>(&self, ids: impl IntoIterator<Item = &'a EventId>) -> Vec<LogEntry> {
-        ids.into_iter().filter_map(|id| self.by_id.get(id)).filter_map(|p| self.entry(*p)).cloned().collect()
+        let positions: BTreeSet<u64> = ids.into_iter().filter_map(|id| self.by_id.get(id)).copied().collect();
+        positions.into_iter().filter_map(|p| self.entry(p)).cloned().collect()
     }
 
     pub(crate) fn aggregates(&self, after: Option<&AggregateId>, limit: usize) -> Vec<AggregateId> {

@@ -247,6 +247,11 @@ impl EventStore for MemStore {
         self.open("read progress")?.vector()
     }
 
+    async fn mixed(&self, ranges: &[(NodeId, u64, u64)]) -> Result<Vec<u128>> {
+        let state = self.open("read progress")?;
+        Ok(ranges.iter().map(|(origin, from, to)| state.mixed(*origin, *from, *to)).collect())
+    }
+
     async fn sync_turn(&self) -> Result<SyncTurn> {
         drop(self.open("sync")?);
         Ok(SyncTurn::new(Arc::clone(&self.0.turn).lock_owned().await))

@@ -153,6 +153,24 @@ fn mixed(bytes: &[u8]) -> Result<u128> {
     bytes.try_into().map(u128::from_be_bytes).map_err(damaged)
 }
 
+/// The hash over the ids under each range of counters.
+pub(crate) async fn mixed_under(
+    connection: &mut SqliteConnection,
+    ranges: &[(NodeId, u64, u64)],
+) -> Result<Vec<u128>> {
+    let sql = "SELECT counter, id FROM stamps WHERE origin = ? AND counter BETWEEN ? AND ?";
+    let mut hashes = Vec::with_capacity(ranges.len());
+    for (origin, from, to) in ranges {
+        let query = sqlx::query(sql).bind(origin.to_bytes().to_vec()).bind(signed(*from)).bind(signed(*to));
+        let mut hash = 0;
+        for row in query.fetch_all(&mut *connection).await.map_err(from_sqlx("read progress"))? {
+            hash ^= Progress::mix(row.number(0)?, &row.text(1)?);
+        }
+        hashes.push(hash);
+    }
+    Ok(hashes)
+}
+
 /// All that the store holds.
 pub(crate) async fn vector(connection: &mut SqliteConnection) -> Result<VectorCursor> {
     let sql = "SELECT origin, counter, held, ids FROM origins";

@@ -51,7 +51,8 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
                 bytes += shaped.size();
                 let over = bytes > request.page_bytes() && !entries.is_empty();
                 if entries.len() == request.page_limit() || over {
-                    reached = last;
+                    // Everything before the first entry left out was given or passed over.
+                    reached = position - 1;
                     break 'pages;
                 }
                 entries.push(shaped);

@@ -292,6 +292,10 @@ impl EventStore for SqliteStore {
         progress::vector(&mut *self.reader("read progress").await?).await
     }
 
+    async fn mixed(&self, ranges: &[(NodeId, u64, u64)]) -> Result<Vec<u128>> {
+        progress::mixed_under(&mut *self.reader("read progress").await?, ranges).await
+    }
+
     async fn sync_turn(&self) -> Result<SyncTurn> {
         if self.0.writer.is_closed() {
             return Err(Error::new(ErrorKind::Closed, "sync", "the store is closed"));

@@ -98,7 +98,7 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Any error of the storage engine.
     async fn hashes(&self, positions: &[u64]) -> Result<Vec<Option<Hash>>>;
 
-    /// The entries that count for these ids, in any order; unknown ids are left out.
+    /// The entries that count for these ids, each once, in any order; unknown ids are left out.
     ///
     /// # Errors
     /// Any error of the storage engine.
@@ -170,6 +170,13 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Any error of the storage engine.
     async fn vector(&self) -> Result<VectorCursor>;
+
+    /// For each range of counters of an origin, the hash over the ids held or known under them: the shares of
+    /// [`Progress::mix`](crate::Progress::mix), combined by exclusive or.
+    ///
+    /// # Errors
+    /// Any error of the storage engine.
+    async fn mixed(&self, ranges: &[(NodeId, u64, u64)]) -> Result<Vec<u128>>;
 
     /// Waits for its turn to sync, across all processes that share the store. The turn ends when the guard is dropped, or
     /// its process dies.

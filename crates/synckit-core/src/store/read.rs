@@ -172,7 +172,8 @@ impl ReadRequest {
 pub struct LogPage {
     /// The entries, in the order of their positions.
     pub entries: Vec<LogEntry>,
-    /// How far the page reaches: entries up to here were given or passed over.
+    /// How far the page reaches: everything up to here was given or passed over, and, if there is more, the next entry was
+    /// neither.
     pub next: Mark,
     /// Where the log ended when the page was read.
     pub head: Mark,

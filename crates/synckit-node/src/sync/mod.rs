@@ -8,7 +8,8 @@ mod start;
 use std::sync::Arc;
 
 use synckit_core::{
-    CursorMode, Error, ErrorKind, Mark, Result, Transport, VectorCursor,
+    CursorMode, Error, ErrorKind, Mark, NodeId, Result, Transport, VectorCursor,
+    limits::MAX_DOUBTED_COUNTERS,
     plant::{Plant, planted, recall, remember},
     store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, RefusalCode, Write, Written},
     transport::PeerState,
@@ -169,8 +170,36 @@ impl<'a> Run<'a> {
             peer.vector = None;
             (checkpoint.pull, checkpoint.push) = (Mark::START, 0);
         }
-        let ours = if vector && !stuck { Some(store.vector().await?) } else { None };
+        let mut ours = if vector && !stuck { Some(store.vector().await?) } else { None };
+        let doubted = match (&ours, &peer.vector) {
+            (Some(ours), Some(theirs)) => self.doubted(ours, theirs).await?,
+            _ => Vec::new(),
+        };
+        if !doubted.is_empty() {
+            tracing::info!(origins = ?doubted, "copies of these nodes used counters again; their events are compared one by one");
+            ours = ours.map(|cursor| cursor.without(&doubted));
+            peer.vector = peer.vector.map(|cursor| cursor.without(&doubted));
+            checkpoint.push = 0;
+        }
         Ok(Session { transport, peer, checkpoint, forget, ours })
+    }
+
+    /// The origins of which this node and the peer hold different events under the same counters.
+    async fn doubted(&self, ours: &VectorCursor, theirs: &VectorCursor) -> Result<Vec<NodeId>> {
+        let mut doubted = Vec::new();
+        for doubt in ours.doubts(theirs) {
+            let counters =
+                doubt.ranges.iter().fold(0_u64, |sum, (from, to)| sum.saturating_add(to - from + 1));
+            if counters > MAX_DOUBTED_COUNTERS {
+                continue;
+            }
+            let ranges: Vec<_> = doubt.ranges.iter().map(|(from, to)| (doubt.origin, *from, *to)).collect();
+            let beyond = if ranges.is_empty() { Vec::new() } else { self.node.store.mixed(&ranges).await? };
+            if beyond.into_iter().fold(0, |sum, hash| sum ^ hash) != doubt.difference {
+                doubted.push(doubt.origin);
+            }
+        }
+        Ok(doubted)
     }
 
     /// Tries again what is held: what it waited for may have come, or the event that had its id may have been withdrawn.

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use synckit_core::{
-    AggregateId, ConflictId, CursorMode, Error, ErrorKind, Event, EventId, EventStore, Hash, Mark, Result,
-    Transport, VectorCursor,
+    AggregateId, ConflictId, CursorMode, Error, ErrorKind, Event, EventId, EventStore, Hash, Mark, NodeId,
+    Result, Transport, VectorCursor,
     graph::AggregateGraph,
     store::{
         CheckpointRow, Identity, LogEntry, LogPage, OpenConflict, Quarantined, ReadRequest, ReviewRow,
@@ -216,6 +216,10 @@ impl EventStore for Dying {
 
     async fn vector(&self) -> Result<VectorCursor> {
         self.inner.vector().await
+    }
+
+    async fn mixed(&self, ranges: &[(NodeId, u64, u64)]) -> Result<Vec<u128>> {
+        self.inner.mixed(ranges).await
     }
 
     async fn sync_turn(&self) -> Result<SyncTurn> {

@@ -2,7 +2,7 @@
 
 use synckit_core::{
     EventId, Mark, NodeId, Stamp, Timestamp, VertexId,
-    decision::{Decision, RESOLUTION},
+    decision::{Decision, RESOLUTION, Withdrawal},
     limits::DEFAULT_CLOCK_TOLERANCE_MICROS,
     store::{Outcome, RefusalCode, Write},
 };
@@ -40,6 +40,9 @@ impl Pushed {
             {
                 pushed.push((decision.vertex(&event.id), stamp.timestamp));
             }
+        }
+        for withdrawal in apply.entries.iter().filter_map(|o| Withdrawal::read(&o.event).ok()) {
+            pushed.push((VertexId::from(&withdrawal.id), withdrawal.timestamp));
         }
         let along = |p: &VertexId| pushed.iter().filter(|(id, _)| id == p).map(|(_, t)| *t).max();
         let newest = |stamp: &Stamp| {

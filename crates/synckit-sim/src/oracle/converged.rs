@@ -3,12 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use synckit_core::{
-    AggregateId, ConflictId, Result,
+    AggregateId, ConflictId, Result, VertexId,
+    decision::{Decision, RESOLUTION},
     store::{LogEntry, Quarantined, ReadRequest, RefusalCode, ReviewRow},
 };
 use synckit_node::{Digest, SyncNode};
 
-use super::{History, Violation, decisions, heads, newest_write, nothing_lost, people, reviews, views};
+use super::{
+    History, Violation, decisions, heads, newest_write, nothing_lost, order, people, reviews, views,
+};
 use crate::{ledger::Ledger, net::short, store::SimStore};
 
 /// All that one replica says.
@@ -97,7 +100,8 @@ pub(crate) fn check(
     for view in views {
         same(first, view)?;
         nothing_lost::check(ledger, &ledger.books[view.node])?;
-        drained(views, view)?;
+        order::check(ledger, &ledger.books[view.node])?;
+        drained(ledger, views, view)?;
     }
     for (aggregate, graph) in &first.graphs {
         let history = History::of(aggregate, &first.entries)?;
@@ -192,13 +196,14 @@ fn in_views(first: &View, other: &View) -> String {
     "in nothing that their histories show".into()
 }
 
-/// Nothing waits that could go on. What another event's id keeps out may wait for a person, and so may what is built on it.
-fn drained(views: &[View], view: &View) -> std::result::Result<(), Violation> {
+/// Nothing waits that could go on. What another event's id keeps out may wait for a person, and so may what is built on it;
+/// what is built on an event that was lost with the only store that had it waits for ever.
+fn drained(ledger: &Ledger, views: &[View], view: &View) -> std::result::Result<(), Violation> {
     let taken = |q: &Quarantined| q.refusal.code == RefusalCode::ContentMismatch;
     let contested = views.iter().any(|v| v.quarantine.iter().any(taken));
     let stuck = view.quarantine.iter().find(|q| {
-        let waits = q.refusal.code == RefusalCode::WaitingForParent && contested;
-        !(waits || taken(q))
+        let waits = q.refusal.code == RefusalCode::WaitingForParent;
+        !(taken(q) || waits && (contested || is_orphan(ledger, views, q)))
     });
     match stuck {
         None => Ok(()),
@@ -207,4 +212,36 @@ fn drained(views: &[View], view: &View) -> std::result::Result<(), Violation> {
             format!("n{} has {} in quarantine still: {}", view.node, short(q.id.as_str()), q.refusal),
         )),
     }
+}
+
+/// Whether something that a held event is built on, near or far, is in no log and in no quarantine any more.
+fn is_orphan(ledger: &Ledger, views: &[View], row: &Quarantined) -> bool {
+    let mut next: Vec<VertexId> = Vec::new();
+    let parents_of = |q: &Quarantined| -> Vec<VertexId> {
+        let stamp = q.held.as_ref().and_then(|o| o.stamp.as_ref());
+        stamp.map(|s| s.parents.clone()).unwrap_or_default()
+    };
+    let mut seen: BTreeSet<VertexId> = BTreeSet::new();
+    next.extend(parents_of(row));
+    while let Some(parent) = next.pop() {
+        if !seen.insert(parent.clone()) || ledger.books.iter().any(|b| b.vertices.contains_key(&parent)) {
+            continue;
+        }
+        let rows = views.iter().flat_map(|v| &v.quarantine);
+        let mut held = rows.filter(|q| q.held.is_some() && names(q, &parent)).peekable();
+        if held.peek().is_none() {
+            return true;
+        }
+        held.for_each(|q| next.extend(parents_of(q)));
+    }
+    false
+}
+
+/// Whether the held event is what this parent names: itself, or the decision in it.
+fn names(row: &Quarantined, parent: &VertexId) -> bool {
+    let decision = row.held.as_ref().and_then(|o| {
+        let stamp = o.stamp.as_ref()?;
+        (o.event.event_type.as_str() == RESOLUTION).then(|| Decision::read(&o.event, &stamp.parents).ok())?
+    });
+    row.id.as_str() == parent.as_str() || decision.is_some_and(|d| d.vertex(&row.id) == *parent)
 }

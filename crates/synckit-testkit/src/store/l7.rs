@@ -109,5 +109,7 @@ pub(super) async fn l7_a_large_write_and_a_large_load(stores: &Stores<'_>) {
     loaded.sort_by_key(|e| e.position);
     assert_eq!(loaded, store.all().await);
     assert!(store.load(&[]).await.unwrap().is_empty());
+    let thrice = store.load(&ids(&["event 7", "event 7", "event 7"])).await.unwrap();
+    assert_eq!(thrice.len(), 1, "each entry is given once, however often it is asked for");
     assert!(store.graphs(&[]).await.unwrap().is_empty());
 }
