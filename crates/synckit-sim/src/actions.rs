@@ -56,7 +56,6 @@ impl World {
                     .collect::<Result<Vec<_>>>()?;
                 self.append(n(node), events);
             }
-            Action::Contest { .. } if std::env::var("NOCONTEST").is_ok() => {}
             Action::Contest { node, id } => {
                 let events =
                     vec![event(&format!("contested-{id}"), id % self.settings.aggregates, 10 + node)?];
@@ -90,9 +89,6 @@ impl World {
                 self.shared.note(format_args!("the clock of n{node} is off by {skew_ms} ms"));
                 self.replicas[node].clock.set_skew(skew_ms * 1_000);
             }
-            Action::Restore { .. } | Action::Clone { .. }
-                if std::env::var("NOVCOPY").is_ok()
-                    && self.settings.modes.contains(&synckit_core::CursorMode::Vector) => {}
             Action::Copy { node } => self.copy(n(node))?,
             Action::Restore { node } => self.restore(n(node))?,
             Action::Wipe { node } => self.wipe(n(node))?,
@@ -103,7 +99,6 @@ impl World {
                 self.network.refuse(n(node), Some(salt));
             }
             Action::Release { node } => self.network.refuse(n(node), None),
-            Action::Filter { .. } if std::env::var("NOFILTER").is_ok() => {}
             Action::Filter { node, choice } => {
                 let filter = self.filter(choice)?;
                 self.shared.fault(Fault::ChangedFilter);

@@ -109,7 +109,7 @@ impl Backend {
     }
 
     /// A disk with the content of a copy, for a node that does not know it is one.
-    pub(crate) fn from_copy(&self, copy: &Copy, mode: CursorMode, environment: &Environment) -> Result<Disk> {
+    pub(crate) fn live_copy(&self, copy: &Copy, mode: CursorMode, environment: &Environment) -> Result<Disk> {
         match (self, copy) {
             (Self::Sqlite(host), Copy::Sqlite(from)) => {
                 let path = host.file();

@@ -129,11 +129,6 @@ impl World {
                 views.push(converged::View::of(&running.store)?);
             }
         }
-        if let Ok(show) = std::env::var("SHOW") {
-            for v in &views {
-                v.dump(&show);
-            }
-        }
         let found = {
             let state = self.shared.state();
             converged::check(&state.ledger, &views, self.only_last_write_wins())

@@ -204,7 +204,7 @@ impl Network {
         let entries = std::mem::take(&mut request.entries);
         for (i, offered) in entries.into_iter().enumerate() {
             let id = offered.event.id.clone();
-            let refused = which.is_some_and(|salt| fnv(id.as_str(), salt) % 4 == 0);
+            let refused = which.is_some_and(|salt| fnv(id.as_str(), salt).is_multiple_of(4));
             if planted(Plant::WipedHubAcknowledges) && memory.contains(&id) {
                 out.push((i, id, Outcome::Duplicate));
             } else if refused {

@@ -142,10 +142,10 @@ impl SimStore {
         }
         let found = found.and_then(|()| {
             if matches!(call, Call::Apply | Call::Acknowledge) {
-                let moved = checkpoints
+                let mut moved = checkpoints
                     .iter()
                     .filter(|c| ledger.books[self.node].checkpoints.get(&c.log) != Some(*c));
-                moved.map(|c| oracle::checkpoints::recorded(ledger, self.node, c, quarantine)).collect()
+                moved.try_for_each(|c| oracle::checkpoints::recorded(ledger, self.node, c, quarantine))
             } else {
                 Ok(())
             }
@@ -164,7 +164,7 @@ impl SimStore {
     fn histories(&self, write: &Write) -> Vec<AggregateGraph> {
         let Write::Append(events) = write else { return Vec::new() };
         let length = self.shared.state().ledger.books[self.node].tape.len();
-        if length % 3 != 0 {
+        if !length.is_multiple_of(3) {
             return Vec::new();
         }
         let mut aggregates: Vec<AggregateId> = events.iter().map(|e| e.aggregate_id.clone()).collect();

@@ -85,7 +85,7 @@ fn peers(topology: Topology, i: usize, n: usize) -> Vec<usize> {
 
 impl World {
     pub(crate) fn new(script: &Script, backend: Backend, shared: &Arc<Shared>) -> Result<Self> {
-        let mut rng = Rng::new(script.seed ^ 0x57A6_0F_3A11);
+        let mut rng = Rng::new(script.seed ^ 0x57A6_0F3A);
         let settings = script.settings.clone();
         let mut world = Self {
             shared: Arc::clone(shared),
@@ -330,7 +330,7 @@ impl World {
         self.shared.note(format_args!("n{now} is a copy of n{n}"));
         let copy = self.replicas[n].disk.copy()?;
         let original = &self.replicas[n];
-        let disk = self.backend.from_copy(&copy, original.mode, &original.environment)?;
+        let disk = self.backend.live_copy(&copy, original.mode, &original.environment)?;
         let peers = if original.peers.is_empty() { vec![n] } else { original.peers.clone() };
         let replica = Replica {
             disk,

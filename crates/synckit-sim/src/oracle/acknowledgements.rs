@@ -74,10 +74,8 @@ pub(crate) fn taken(
                     return Err(Violation::new("clock", format!("{id} was taken from a clock far ahead")));
                 }
             }
-            Outcome::Refused(refusal) if refusal.code == RefusalCode::WaitingForParent => {
-                if *based {
-                    return Err(Violation::new("L9", format!("{id} waits for nothing: {refusal}")));
-                }
+            Outcome::Refused(refusal) if refusal.code == RefusalCode::WaitingForParent && *based => {
+                return Err(Violation::new("L9", format!("{id} waits for nothing: {refusal}")));
             }
             _ => {}
         }

@@ -54,42 +54,6 @@ impl View {
     }
 }
 
-impl View {
-    pub(crate) fn dump(&self, show: &str) {
-        for e in &self.entries {
-            let parents: Vec<&str> = e.stamp.parents.iter().map(|p| short(p.as_str())).collect();
-            if show.split(',').any(|s| e.event.id.as_str().contains(s) || parents.contains(&s)) {
-                eprintln!(
-                    "n{} @{} {} {} {}:{} ts {} on {:?} stub {} sup {} {}",
-                    self.node,
-                    e.position,
-                    e.event.id,
-                    e.event.aggregate_id,
-                    &e.stamp.origin.to_string()[..6],
-                    e.stamp.counter,
-                    e.stamp.timestamp.as_micros() - 1_767_225_600_000_000,
-                    parents,
-                    e.stub,
-                    e.superseded,
-                    if e.event.event_type.as_str() == "synckit.resolution" {
-                        String::from_utf8_lossy(e.event.data.bytes()).into_owned()
-                    } else {
-                        String::new()
-                    }
-                );
-            }
-        }
-        for q in &self.quarantine {
-            if show.split(',').any(|s| q.id.as_str().contains(s)) {
-                eprintln!(
-                    "n{} quarantine {:?} {} {:?}:{} {} at {}",
-                    self.node, q.side, q.id, q.origin, q.counter, q.refusal, q.position
-                );
-            }
-        }
-    }
-}
-
 /// Compares what all replicas say, with each other and with the model.
 pub(crate) fn check(
     ledger: &Ledger,
