@@ -4,6 +4,7 @@
 mod bench;
 mod january;
 mod run;
+mod sim;
 mod tidy;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -33,6 +34,13 @@ enum Chore {
         #[arg(long)]
         file: Option<PathBuf>,
     },
+    /// Seeded histories of whole nodes, with faults and people, checked against the model.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// --seeds N, --seed S, --only STEPS, --minutes M, --plant NAME|all; --help says more.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Speed and memory against plain SQLite; fails if a target is missed.
     Bench {
         /// Benches or groups; all of them if none is named.
@@ -49,6 +57,7 @@ fn main() -> ExitCode {
         Chore::Test => test(),
         Chore::Tidy => tidy::check(),
         Chore::January { file } => january::run(file),
+        Chore::Sim { arguments } => sim::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()),
         Chore::Bench { names, json } => bench::run(&names, json),
     };
     match outcome {
@@ -66,6 +75,8 @@ fn ci() -> Outcome<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--workspace", "--all-features", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     cargo(&["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"], &[])?;
+    sim::run(&["--seeds", "2000"])?;
+    sim::run(&["--plant", "all"])?;
     january::run(None)?;
     test()
 }

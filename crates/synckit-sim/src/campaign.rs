@@ -20,8 +20,10 @@ use crate::{
     shrink::{as_ranges, shrink},
 };
 
-/// Of so many seeds, one runs on SQLite as well, and one runs twice.
-const SHARE: u64 = 50;
+/// Of so many seeds, one runs on SQLite as well.
+const ON_SQLITE: u64 = 200;
+/// Of so many seeds, one runs twice.
+const TWICE: u64 = 50;
 /// Runs of fewer histories need not meet every fault.
 const ENOUGH_FOR_FAULTS: u64 = 500;
 /// Runs of fewer histories need not end nodes at every point.
@@ -169,10 +171,10 @@ pub fn run_campaign(campaign: Campaign, host: &Arc<Host>) -> bool {
 fn one(seed: u64, host: &Arc<Host>, sum: &Mutex<Sum>) -> Outcome {
     let script = Script::of(seed);
     let outcome = run(&script, Kind::Memory, host, false);
-    let again = match seed % SHARE {
-        0 => Some(Kind::Sqlite),
-        1 => Some(Kind::Memory),
-        _ => None,
+    let again = if seed.is_multiple_of(ON_SQLITE) {
+        Some(Kind::Sqlite)
+    } else {
+        seed.is_multiple_of(TWICE).then_some(Kind::Memory)
     };
     let other = again.map(|kind| (kind, run(&script, kind, host, false)));
     let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);

@@ -179,7 +179,7 @@ impl Script {
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let settings = settings(&mut rng);
-        let count = rng.between(90, 170);
+        let count = rng.between(60, 120);
         // Some histories are calm, so that what needs no fault to go wrong shows itself.
         let disasters = *rng.pick(&[0, 2, 2, 4]);
         let steps = (0..count)
