@@ -1,0 +1,91 @@
+//! Writes that the simulation of whole nodes got to, and that went wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod support;
+
+use support::{Replica, event, offered};
+use synckit_core::{
+    AggregateId, EventId, LogId, NodeId, Stamp, Timestamp, VertexId,
+    decision::Decision,
+    plan::Surroundings,
+    store::{Apply, DecisionDraft, Offered, Outcome, Write},
+};
+
+const SECOND: u64 = 1_000_000;
+const FUTURE: u64 = 1_000 * SECOND;
+
+fn around(now: u64) -> Surroundings {
+    Surroundings::new(Timestamp::from_micros(now), u128::from(now))
+}
+
+fn peer() -> LogId {
+    LogId::from_u128(99)
+}
+
+fn pulled(entries: Vec<Offered>) -> Write {
+    Write::Apply(Apply { peer: Some(peer()), entries, hold: true, ..Apply::default() })
+}
+
+fn stamped(id: &str, origin: u128, at: u64, parents: &[&VertexId]) -> Offered {
+    let parents = parents.iter().map(|p| (*p).clone()).collect();
+    let stamp = Stamp::checked(NodeId::from_u128(origin), 1, Timestamp::from_micros(at), parents).unwrap();
+    Offered { event: event(id, "x", id), stamp: Some(stamp), stub: None, position: 0 }
+}
+
+fn aggregate() -> AggregateId {
+    AggregateId::new("x").unwrap()
+}
+
+/// A replica that has adopted both sides of a conflict, as any machine would.
+fn decided(node: u128, now: u64) -> Replica {
+    let mut replica = Replica::new(node, node);
+    let sides = vec![stamped("a", 3, 10, &[]), stamped("b", 4, 11, &[])];
+    replica.write(pulled(sides), &around(now)).unwrap();
+    let conflict = replica.graph(&aggregate()).conflict().unwrap();
+    let adopts = conflict.sides.iter().map(|s| s.head.clone()).collect();
+    let mut decision = Decision::adopting(adopts, "united", "machine");
+    decision.conflict = Some(conflict.id);
+    let (aggregate, parents) = (conflict.aggregate, conflict.heads);
+    let draft = DecisionDraft { aggregate, parents, decision, by_machine: true, expect_heads: true };
+    replica.write(Write::Decide(vec![draft]), &around(now)).unwrap();
+    replica
+}
+
+#[test]
+fn an_event_that_is_to_be_stamped_again_twice_is_stamped_again_once() {
+    let mut replica = Replica::new(1, 1);
+    replica.write(Write::Append(vec![event("a", "x", "1")]), &around(FUTURE)).unwrap();
+    let twice = vec![event("a", "x", "1"), event("a", "x", "1")];
+    let written = replica.write(Write::Restamp(twice), &around(SECOND)).unwrap();
+    assert!(matches!(written.outcomes[..], [Outcome::Accepted { .. }, Outcome::Duplicate]), "{written:?}");
+    let smallest = replica.log.iter().map(|e| e.stamp.timestamp).min().unwrap();
+    assert_eq!(replica.entry(&EventId::new("a").unwrap()).unwrap().stamp.timestamp, smallest);
+}
+
+#[test]
+fn a_decision_that_is_stamped_again_keeps_the_smaller_timestamp_of_its_copy() {
+    let (mut ahead, copy) = (decided(1, FUTURE), decided(2, 10 * SECOND));
+    let vertex = ahead.heads[&aggregate()][0].vertex.clone();
+    assert_eq!(vertex, copy.heads[&aggregate()][0].vertex, "two copies of one decision");
+    let of_copy = copy.log.last().map(offered).unwrap();
+    ahead.write(pulled(vec![of_copy]), &around(100 * SECOND)).unwrap();
+    let own = ahead.log[2].event.clone();
+    let written = ahead.write(Write::Restamp(vec![own]), &around(100 * SECOND)).unwrap();
+    assert_eq!(written.accepted(), 1);
+    assert_eq!(ahead.decisions[&vertex].timestamp.as_micros(), 10 * SECOND);
+    let after_the_copy = stamped("c", 5, 50 * SECOND, &[&vertex]);
+    let written = ahead.write(pulled(vec![after_the_copy]), &around(100 * SECOND)).unwrap();
+    assert_eq!(written.outcomes[0].refusal(), None);
+}
+
+#[test]
+fn only_what_was_pulled_is_known_to_be_in_the_log_it_came_from() {
+    let mut replica = Replica::new(1, 1);
+    let pushed = Apply { peer: Some(peer()), author: Some(NodeId::from_u128(3)), ..Apply::default() };
+    let entries = vec![stamped("pushed", 3, 10, &[])];
+    replica.write(Write::Apply(Apply { entries, ..pushed }), &around(SECOND)).unwrap();
+    replica.write(pulled(vec![stamped("pulled", 4, 11, &[])]), &around(SECOND)).unwrap();
+    let from: Vec<Option<LogId>> = replica.log.iter().map(|e| e.from).collect();
+    assert_eq!(from, [None, Some(peer())]);
+}

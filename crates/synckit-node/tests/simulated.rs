@@ -1,0 +1,150 @@
+//! Syncs that the simulation of whole nodes got to, and that lost something.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+#[path = "interleavings/support.rs"]
+#[allow(dead_code, reason = "the interleavings need more of it")]
+mod support;
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use synckit_core::{
+    CursorMode, Error, ErrorKind, Result, Transport,
+    transport::{Greeting, PeerState, PullPage, PullRequest, PushReply, PushRequest},
+};
+use synckit_node::{RetryPolicy, SyncNode};
+use synckit_store_mem::MemStore;
+use synckit_transport_mem::{MemNetwork, MemTransport};
+
+use support::{MODES, event, holds_whole, network, store, through};
+
+/// Answers as before what it is asked again, or is gone once it was greeted so often.
+#[derive(Debug)]
+struct Faulty {
+    inner: MemTransport,
+    replays: AtomicBool,
+    greetings_left: AtomicUsize,
+    pages: Mutex<Vec<(PullRequest, PullPage)>>,
+}
+
+impl Faulty {
+    fn new(network: &MemNetwork) -> Arc<Self> {
+        Arc::new(Self {
+            inner: network.connect("hub").unwrap(),
+            replays: AtomicBool::new(false),
+            greetings_left: AtomicUsize::new(usize::MAX),
+            pages: Mutex::default(),
+        })
+    }
+
+    fn node(self: &Arc<Self>, store: &MemStore) -> SyncNode {
+        let transport = Arc::clone(self) as Arc<dyn Transport>;
+        let builder = SyncNode::builder(Arc::new(store.clone())).transport(transport);
+        builder.retry(RetryPolicy::never()).build().unwrap()
+    }
+}
+
+#[async_trait::async_trait]
+impl Transport for Faulty {
+    fn address(&self) -> String {
+        self.inner.address()
+    }
+
+    async fn greet(&self, greeting: Greeting) -> Result<PeerState> {
+        let left = self.greetings_left.load(Ordering::SeqCst);
+        if left == 0 {
+            return Err(Error::new(ErrorKind::Unavailable, "greet", "it is gone"));
+        }
+        self.greetings_left.store(left - 1, Ordering::SeqCst);
+        self.inner.greet(greeting).await
+    }
+
+    async fn pull(&self, request: PullRequest) -> Result<PullPage> {
+        let same = |asked: &PullRequest| {
+            (asked.after, &asked.missing_from) == (request.after, &request.missing_from)
+        };
+        let earlier =
+            self.pages.lock().unwrap().iter().find(|(asked, _)| same(asked)).map(|(_, p)| p.clone());
+        if let Some(page) = earlier.filter(|_| self.replays.load(Ordering::SeqCst)) {
+            return Ok(page);
+        }
+        let page = self.inner.pull(request.clone()).await?;
+        self.pages.lock().unwrap().push((request, page.clone()));
+        Ok(page)
+    }
+
+    async fn push(&self, request: PushRequest) -> Result<PushReply> {
+        self.inner.push(request).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+#[tokio::test]
+async fn an_old_page_is_not_taken_for_the_end_of_the_log() {
+    for mode in MODES {
+        let (a, b, hub) = (store(mode), store(mode), store(mode));
+        let network = network(&[("hub", &hub)]);
+        let b = through(&b, &network, "hub").build().unwrap();
+        let faulty = Faulty::new(&network);
+        let node = faulty.node(&a);
+        b.append(vec![event("1", "x", 1)]).await.unwrap();
+        b.push().await.unwrap();
+        node.pull().await.unwrap();
+        node.pull().await.unwrap();
+        b.append(vec![event("2", "x", 2)]).await.unwrap();
+        b.push().await.unwrap();
+        faulty.replays.store(true, Ordering::SeqCst);
+        let error = node.pull().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{mode}: {error}");
+        faulty.replays.store(false, Ordering::SeqCst);
+        node.pull().await.unwrap();
+        assert!(holds_whole(&a, "2").await, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn a_hub_restored_after_a_push_that_broke_off_is_recognised() {
+    for mode in MODES {
+        let (a, b, hub) = (store(mode), store(mode), store(mode));
+        let network = network(&[("hub", &hub)]);
+        let b = through(&b, &network, "hub").build().unwrap();
+        let faulty = Faulty::new(&network);
+        let node = faulty.node(&a);
+        node.append(vec![event("1", "x", 1)]).await.unwrap();
+        node.sync().await.unwrap();
+        let older = hub.duplicate();
+        // What others wrote in between keeps the pull cursor where it is.
+        b.append(vec![event("b", "y", 2)]).await.unwrap();
+        b.push().await.unwrap();
+        node.append(vec![event("2", "x", 3)]).await.unwrap();
+        faulty.greetings_left.store(1, Ordering::SeqCst);
+        node.push().await.unwrap_err();
+        assert!(holds_whole(&hub, "2").await, "{mode}: it was taken, and acknowledged");
+        network.expose("hub", Arc::new(older.clone()));
+        faulty.greetings_left.store(usize::MAX, Ordering::SeqCst);
+        let report = node.sync().await.unwrap();
+        assert!(report.started_over, "{mode}");
+        assert!(holds_whole(&older, "2").await, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn two_living_copies_of_a_store_get_what_the_other_pushed() {
+    let mode = CursorMode::Integer;
+    let (original, between) = (store(mode), store(mode));
+    let network = network(&[("original", &original), ("between", &between)]);
+    let handing_on = through(&between, &network, "original").build().unwrap();
+    through(&original, &network, "between").build().unwrap().append(vec![event("1", "x", 1)]).await.unwrap();
+    handing_on.sync().await.unwrap();
+    let copy = through(&original.duplicate(), &network, "between").build().unwrap();
+    copy.append(vec![event("2", "x", 2)]).await.unwrap();
+    copy.push().await.unwrap();
+    handing_on.push().await.unwrap();
+    assert!(holds_whole(&original, "2").await);
+}

@@ -1,0 +1,62 @@
+//! Histories are the same whenever and on whatever they run, and nothing is wrong with some of them.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::sync::Arc;
+
+use synckit_sim::{Campaign, Host, Kind, quiet_panics, run_campaign, run_seed};
+
+/// Short ones, in both modes.
+const SEEDS: [u64; 4] = [15, 28, 40, 55];
+
+fn host() -> Arc<Host> {
+    quiet_panics();
+    Arc::new(Host::new().unwrap())
+}
+
+/// Runs a seed on two kinds of stores, and compares what became of it.
+fn alike(seed: u64, one: Kind, other: Kind) {
+    let host = host();
+    let (one, other) = (run_seed(seed, one, &host, true), run_seed(seed, other, &host, true));
+    let apart = one.lines.iter().zip(&other.lines).find(|(a, b)| a != b);
+    assert_eq!(apart, None, "seed {seed}");
+    assert_eq!(one.violation, None, "seed {seed}");
+    assert!(one.digest.is_some() && one.digest == other.digest, "seed {seed}");
+    assert_eq!((one.fingerprint, one.rounds), (other.fingerprint, other.rounds), "seed {seed}");
+}
+
+#[test]
+fn same_seed_same_trace() {
+    SEEDS.into_iter().for_each(|seed| alike(seed, Kind::Memory, Kind::Memory));
+}
+
+#[test]
+fn memory_and_sqlite_end_alike() {
+    SEEDS[..3].iter().for_each(|seed| alike(*seed, Kind::Memory, Kind::Sqlite));
+}
+
+#[test]
+fn other_seeds_leave_other_traces() {
+    let host = host();
+    let (one, other) = (run_seed(15, Kind::Memory, &host, false), run_seed(40, Kind::Memory, &host, false));
+    assert_ne!(one.fingerprint, other.fingerprint);
+    assert!(one.lines.is_empty(), "it is kept only for those who ask");
+}
+
+#[test]
+fn a_small_campaign_finds_nothing() {
+    assert!(run_campaign(Campaign { first: 50, seeds: 20, limit: None }, &host()));
+}
+
+#[cfg(all(feature = "planted-bugs", debug_assertions))]
+#[test]
+fn a_planted_bug_is_found_and_the_same_seed_passes_without_it() {
+    let planted = synckit_sim::PLANTS.into_iter().find(|p| p.name == "no-more-flag").unwrap();
+    assert!(synckit_sim::run_plants(&[planted], None, &host()).unwrap());
+}
+
+#[cfg(not(all(feature = "planted-bugs", debug_assertions)))]
+#[test]
+fn nothing_can_be_planted_in_this_build() {
+    assert!(synckit_sim::run_plants(&synckit_sim::PLANTS[..1], None, &host()).is_err());
+}
