@@ -65,7 +65,13 @@ impl World {
             Action::SyncAll => (0..self.replicas.len()).for_each(|n| self.sync(n, 0)),
             Action::Decide { node, choice } => self.decide(n(node), choice),
             Action::Undo { node, choice } => self.undo(n(node), choice),
-            Action::Tidy { node, choice } => self.tidy(n(node), choice),
+            Action::Tidy { node, choice, crash_polls } => {
+                let node = n(node);
+                self.tidy(node, choice);
+                if let Some(polls) = crash_polls {
+                    self.crash_later(node, polls, 50);
+                }
+            }
             Action::Look { node } => self.look(n(node)),
             Action::Crash { node, polls, down_ms } => self.crash_later(n(node), polls, down_ms),
             Action::Cancel { node, polls } => self.cancel_later(n(node), polls),
@@ -302,12 +308,12 @@ async fn tidy_up(node: &SyncNode, choice: u64, shared: &Shared, n: usize) -> Res
     let row = rng.pick(&rows).clone();
     let id = short(row.id.as_str()).to_owned();
     let taken = row.refusal.code == RefusalCode::ContentMismatch;
-    if taken && rng.percent(50) {
+    if taken && rng.percent(85) {
         let fresh = EventId::new(format!("again-{:x}", choice >> 40))?;
         shared.note(format_args!("n{n} issues {id} again as {fresh}"));
         return node.reissue(&row.id, &fresh).await;
     }
-    if row.side == QuarantineSide::Refused && rng.percent(25) {
+    if row.side == QuarantineSide::Refused && rng.percent(40) {
         shared.note(format_args!("n{n} withdraws {id}"));
         return node.withdraw(&row.id).await;
     }

@@ -47,8 +47,10 @@ pub(crate) struct Settings {
     pub(crate) aggregates: usize,
     pub(crate) resolvers: Vec<Resolver>,
     pub(crate) hub_decides_all: bool,
-    /// Whether stores are copied and restored.
+    /// Whether stores are restored from copies.
     pub(crate) copies: bool,
+    /// Whether copies live on beside their originals.
+    pub(crate) clones: bool,
     /// Whether nodes change what they want.
     pub(crate) filters: bool,
     /// Whether people decide, undo and tidy up.
@@ -92,9 +94,11 @@ pub(crate) enum Action {
         node: usize,
         choice: u64,
     },
+    /// Something is done about the quarantine; the node may crash while it is.
     Tidy {
         node: usize,
         choice: u64,
+        crash_polls: Option<u64>,
     },
     Look {
         node: usize,
@@ -237,14 +241,16 @@ fn settings(rng: &mut Rng) -> Settings {
     let various = rng.percent(20);
     let resolvers = (0..nodes).map(|_| if various { *rng.pick(&each) } else { one }).collect();
     let topology = *rng.pick(&topologies);
-    // Two limits of cursors over counters, once a copy has used counters again: a peer that covers more cannot be checked
-    // by a node that only pushes, and a stub of one event hides the data of the other under its counter.
+    // Limits of cursors over counters, once a copy has used counters again: a peer that covers more cannot be checked by a
+    // node that only pushes, a stub of one event hides the data of the other under its counter, and two stamps of one event
+    // under one counter look alike.
     let counters = modes.contains(&CursorMode::Vector);
     let copies = !counters || (topology != Topology::PushingRing && rng.percent(50));
     let filters = !counters || !copies;
     Settings {
         topology,
         copies,
+        clones: !counters,
         filters,
         modes,
         aggregates: *rng.pick(&[1, 2, 2, 3, 3, 4, 5, 6, 8]),
@@ -277,14 +283,18 @@ fn action(rng: &mut Rng, settings: &Settings, disasters: usize) -> Action {
             let burst = if rng.percent(6) { rng.between(10, 30) } else { rng.between(1, 3) };
             Action::Append { node, aggregates: (0..burst).map(|_| rng.below(settings.aggregates)).collect() }
         }
-        33..36 => Action::Import { node, from: rng.below(IMPORTABLE), count: rng.between(1, 12) },
-        36..37 => Action::Contest { node, id: rng.below(4) },
+        33..35 => Action::Import { node, from: rng.below(IMPORTABLE), count: rng.between(1, 12) },
+        35..37 => Action::Contest { node, id: rng.below(4) },
         37..68 => Action::Sync { node, link: rng.below(MOST_NODES) },
         68..70 => Action::SyncAll,
         70..80 if !settings.people => Action::Sync { node, link: rng.below(MOST_NODES) },
         70..75 => Action::Decide { node, choice: rng.next() },
-        75..78 => Action::Undo { node, choice: rng.next() },
-        78..80 => Action::Tidy { node, choice: rng.next() },
+        75..77 => Action::Undo { node, choice: rng.next() },
+        77..80 => Action::Tidy {
+            node,
+            choice: rng.next(),
+            crash_polls: rng.percent(60).then(|| rng.between(1, 14) as u64),
+        },
         80..81 => Action::Look { node },
         81..85 => {
             Action::Crash { node, polls: rng.between(1, 120) as u64, down_ms: rng.between(1, 2_000) as u64 }
@@ -303,7 +313,7 @@ fn action(rng: &mut Rng, settings: &Settings, disasters: usize) -> Action {
         n => match (n - 100) % 6 {
             0 => Action::Wipe { node },
             1 | 2 if settings.copies => Action::Restore { node },
-            3 if settings.copies => Action::Clone { node },
+            3 if settings.clones => Action::Clone { node },
             _ if settings.filters => Action::Filter { node, choice: rng.next() },
             _ => Action::Wipe { node },
         },
