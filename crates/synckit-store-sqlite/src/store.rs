@@ -152,12 +152,14 @@ impl SqliteStore {
         let wanted: Vec<AggregateId> = request.graphs(&known).into_iter().collect();
         known.graphs = lookup::vertices(&mut tx, &wanted).await?.into_iter().collect();
         let before = known.node.clone();
-        let (changes, written) = request.plan(known, &around)?;
+        let (changes, written) = request.plan(&mut known, &around)?;
         // Another process may have given the node a new id.
         let node = changes.node.clone().unwrap_or(before);
         if !changes.is_empty() {
-            write::store(&mut tx, changes).await?;
-            tx.commit().await.map_err(&failed)?;
+            write::store(&mut tx, &changes).await?;
+            // To free much takes time, which a commit has to spare.
+            let (committed, ()) = tokio::join!(biased; tx.commit(), async { drop((changes, known)) });
+            committed.map_err(&failed)?;
         }
         let mut identity = self.0.identity.lock().unwrap_or_else(PoisonError::into_inner);
         identity.node = node.node;
