@@ -146,9 +146,10 @@ impl SqliteStore {
             Surroundings::new(config.environment.clock.now(), config.environment.entropy.random());
         around.tolerance = config.tolerance;
         around.max_data = config.max_data;
-        let mut known = Known::of(lookup::node(&mut tx).await?);
-        lookup::look_up(&mut tx, &request.lookup(&known.node), &mut known).await?;
-        lookup::look_up(&mut tx, &request.lookup_again(&known), &mut known).await?;
+        let (node, claimed) = lookup::node_and_claimed(&mut tx).await?;
+        let mut known = Known::of(node);
+        lookup::look_up(&mut tx, &request.lookup(&known.node), claimed, &mut known).await?;
+        lookup::look_up(&mut tx, &request.lookup_again(&known), claimed, &mut known).await?;
         let wanted: Vec<AggregateId> = request.graphs(&known).into_iter().collect();
         known.graphs = lookup::vertices(&mut tx, &wanted).await?.into_iter().collect();
         let before = known.node.clone();
