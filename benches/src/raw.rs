@@ -21,11 +21,11 @@ const TABLES: [(&str, &str); 6] = [
          ON CONFLICT (aggregate_id) DO UPDATE SET heads = excluded.heads, conflict = excluded.conflict",
     ),
     ("origins", "INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?)"),
-    ("checkpoints", "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+    ("checkpoints", "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     ("node", "INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
 ];
 /// The other tables, which stay empty in what is measured.
-const EMPTY: [&str; 4] = ["decisions", "reviews", "withdrawn", "quarantine"];
+const EMPTY: [&str; 5] = ["decisions", "reviews", "withdrawn", "other_claims", "quarantine"];
 
 /// The rows that a store has written, in transactions of `batch` entries. Rows that a store writes again and again (heads,
 /// progress, the checkpoint, the node) are in every transaction that touches them, as they are in the end.

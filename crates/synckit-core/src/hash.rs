@@ -108,10 +108,13 @@ pub fn content_hash(event: &Event) -> Hash {
     Hash(sha.finalize().into())
 }
 
+/// Room for an entry with one parent and names of usual length.
+const USUAL_ENTRY_BYTES: usize = 256;
+
 /// The canonical bytes of an entry: id, origin, counter, timestamp, parents and content hash.
 #[must_use]
 pub fn entry_bytes(id: &EventId, stamp: &Stamp, content: &Hash) -> Vec<u8> {
-    let mut writer = Writer::default();
+    let mut writer = Writer(Vec::with_capacity(USUAL_ENTRY_BYTES));
     writer
         .text(id.as_str())
         .u128(stamp.origin.as_u128())

@@ -19,6 +19,10 @@ fn check_name(what: &'static str, text: &str) -> Result<()> {
             format!("{what} has {} bytes; at most {MAX_NAME_BYTES} are allowed", text.len()),
         ));
     }
+    // Nearly all names are plain ASCII.
+    if text.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
+        return Ok(());
+    }
     if let Some(c) = text.chars().find(|c| c.is_control()) {
         return Err(Error::invalid(
             "check names",

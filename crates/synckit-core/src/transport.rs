@@ -83,7 +83,7 @@ pub struct PullPage {
 }
 
 /// Entries for the peer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushRequest {
     /// The log that the entries are meant for.
     pub log: Option<LogId>,
@@ -138,6 +138,10 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// [`ErrorKind::LogChanged`](crate::ErrorKind::LogChanged) if the peer's log is another one; any error of the network
     /// or the peer. Single entries that the peer does not take are no error: the reply says so.
     async fn push(&self, request: PushRequest) -> Result<PushReply>;
+
+    /// Says what is likely to be pushed next, so that it can be made ready while another request is on its way. Nothing is
+    /// sent, and nothing depends on it: the default does nothing.
+    async fn expect_push(&self, _request: PushRequest) {}
 
     /// Waits for what is running, then closes. Closing twice is fine.
     ///

@@ -183,7 +183,7 @@ impl EventStore for MemStore {
             let vertices = state.vertices(&aggregate);
             known.graphs.insert(aggregate, vertices);
         }
-        let (changes, written) = write.plan(known, &around)?;
+        let (changes, written) = write.plan(&mut known, &around)?;
         state.store(changes);
         self.0.head.send_replace(state.node.head.position);
         Ok(written)

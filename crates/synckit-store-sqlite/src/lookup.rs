@@ -80,10 +80,27 @@ fn array<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 pub(crate) async fn node(connection: &mut SqliteConnection) -> Result<NodeState> {
-    let row = sqlx::query("SELECT log, node, former, counter, clock, position, hash FROM node")
-        .fetch_one(connection)
-        .await
-        .map_err(from_sqlx(OPERATION))?;
+    let sql = "SELECT log, node, former, counter, clock, position, hash FROM node";
+    node_of(&sqlx::query(sql).fetch_one(connection).await.map_err(from_sqlx(OPERATION))?)
+}
+
+/// Which tables of claims have rows. Mostly none has, and looking into them can be spared.
+#[derive(Clone, Copy)]
+pub(crate) struct Claimed {
+    withdrawn: bool,
+    others: bool,
+}
+
+/// The node, and whether there are claims.
+pub(crate) async fn node_and_claimed(connection: &mut SqliteConnection) -> Result<(NodeState, Claimed)> {
+    let sql = "SELECT log, node, former, counter, clock, position, hash, \
+               EXISTS (SELECT 1 FROM withdrawn), EXISTS (SELECT 1 FROM other_claims) FROM node";
+    let row = sqlx::query(sql).fetch_one(connection).await.map_err(from_sqlx(OPERATION))?;
+    let claimed = Claimed { withdrawn: row.number(7)? != 0, others: row.number(8)? != 0 };
+    Ok((node_of(&row)?, claimed))
+}
+
+fn node_of(row: &SqliteRow) -> Result<NodeState> {
     let former: Result<Vec<NodeId>> = row.blob(2)?.chunks(16).map(NodeId::from_slice).collect();
     Ok(NodeState {
         log: LogId::from_slice(&row.blob(0)?)?,
@@ -98,6 +115,7 @@ pub(crate) async fn node(connection: &mut SqliteConnection) -> Result<NodeState>
 pub(crate) async fn look_up(
     connection: &mut SqliteConnection,
     lookup: &Lookup,
+    claimed: Claimed,
     known: &mut Known,
 ) -> Result<()> {
     let failed = from_sqlx(OPERATION);
@@ -109,8 +127,12 @@ pub(crate) async fn look_up(
             .push_bind(ids.clone())
             .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
         known.entries.extend(packed::known(connection, query, OPERATION).await?);
-        known.withdrawn.extend(claims(connection, "withdrawn", &ids).await?);
-        known.others.extend(claims(connection, "other_claims", &ids).await?);
+        if claimed.withdrawn {
+            known.withdrawn.extend(claims(connection, "withdrawn", &ids).await?);
+        }
+        if claimed.others {
+            known.others.extend(claims(connection, "other_claims", &ids).await?);
+        }
     }
     if !lookup.decisions.is_empty() {
         let sql = "SELECT d.vertex, d.aggregate_id, d.timestamp FROM json_each(?) j CROSS JOIN decisions d ON d.vertex = j.value";
@@ -159,8 +181,7 @@ async fn claims(
 ) -> Result<HashMap<EventId, Vec<Claim>>> {
     let sql = format!(
         "SELECT c.id, c.aggregate_id, c.origin, c.counter, c.timestamp, c.parents, c.content \
-         FROM json_each(?) j CROSS JOIN {table} c ON c.id = j.value \
-         WHERE EXISTS (SELECT 1 FROM {table})"
+         FROM json_each(?) j CROSS JOIN {table} c ON c.id = j.value"
     );
     let mut found: HashMap<EventId, Vec<Claim>> = HashMap::new();
     let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ids.to_owned());
@@ -186,8 +207,9 @@ async fn withdrawn(
     if ids.is_empty() {
         return Ok((ids, Vec::new()));
     }
-    let mut known = Known::of(node(connection).await?);
-    look_up(connection, &Lookup::of_ids(ids.clone()), &mut known).await?;
+    let (node, claimed) = node_and_claimed(connection).await?;
+    let mut known = Known::of(node);
+    look_up(connection, &Lookup::of_ids(ids.clone()), claimed, &mut known).await?;
     Ok((ids, known.withdrawn_vertices().collect()))
 }
 

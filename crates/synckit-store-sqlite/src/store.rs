@@ -146,18 +146,21 @@ impl SqliteStore {
             Surroundings::new(config.environment.clock.now(), config.environment.entropy.random());
         around.tolerance = config.tolerance;
         around.max_data = config.max_data;
-        let mut known = Known::of(lookup::node(&mut tx).await?);
-        lookup::look_up(&mut tx, &request.lookup(&known.node), &mut known).await?;
-        lookup::look_up(&mut tx, &request.lookup_again(&known), &mut known).await?;
+        let (node, claimed) = lookup::node_and_claimed(&mut tx).await?;
+        let mut known = Known::of(node);
+        lookup::look_up(&mut tx, &request.lookup(&known.node), claimed, &mut known).await?;
+        lookup::look_up(&mut tx, &request.lookup_again(&known), claimed, &mut known).await?;
         let wanted: Vec<AggregateId> = request.graphs(&known).into_iter().collect();
         known.graphs = lookup::vertices(&mut tx, &wanted).await?.into_iter().collect();
         let before = known.node.clone();
-        let (changes, written) = request.plan(known, &around)?;
+        let (changes, written) = request.plan(&mut known, &around)?;
         // Another process may have given the node a new id.
         let node = changes.node.clone().unwrap_or(before);
         if !changes.is_empty() {
-            write::store(&mut tx, changes).await?;
-            tx.commit().await.map_err(&failed)?;
+            write::store(&mut tx, &changes).await?;
+            // To free much takes time, which a commit has to spare.
+            let (committed, ()) = tokio::join!(biased; tx.commit(), async { drop((changes, known)) });
+            committed.map_err(&failed)?;
         }
         let mut identity = self.0.identity.lock().unwrap_or_else(PoisonError::into_inner);
         identity.node = node.node;

@@ -17,9 +17,9 @@ use crate::{
 
 const OPERATION: &str = "write";
 
-pub(crate) async fn store(connection: &mut SqliteConnection, changes: Changes) -> Result<()> {
+pub(crate) async fn store(connection: &mut SqliteConnection, changes: &Changes) -> Result<()> {
     if !changes.superseded.is_empty() {
-        let positions = serde_json::Value::from_iter(changes.superseded).to_string();
+        let positions = serde_json::Value::from_iter(changes.superseded.iter().copied()).to_string();
         run(
             connection,
             sqlx::query(

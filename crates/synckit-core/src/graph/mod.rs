@@ -100,6 +100,9 @@ pub fn parents_for_append(heads: &[Head]) -> Vec<VertexId> {
 /// The unsettled heads, sorted, if there are at least two: a conflict.
 #[must_use]
 pub fn conflicting(heads: &[Head]) -> Option<Vec<VertexId>> {
+    if heads.len() < 2 {
+        return None;
+    }
     let mut active: Vec<VertexId> =
         heads.iter().filter(|h| h.is_unsettled()).map(|h| h.vertex.clone()).collect();
     active.sort_unstable();

@@ -65,10 +65,19 @@ impl Lookup {
     }
 }
 
+/// Each name once. To hash all is faster than to sort all.
+fn distinct<'a>(names: impl Iterator<Item = &'a AggregateId>) -> BTreeSet<AggregateId> {
+    let distinct: HashSet<&AggregateId> = names.collect();
+    distinct.into_iter().cloned().collect()
+}
+
 pub(super) fn lookup(write: &Write, node: &NodeState) -> Lookup {
     let mut lookup = Lookup::default();
     match write {
-        Write::Append(events) => events.iter().for_each(|e| lookup.event(e)),
+        Write::Append(events) => {
+            lookup.ids = events.iter().map(|e| e.id.clone()).collect();
+            lookup.aggregates = distinct(events.iter().map(|e| &e.aggregate_id));
+        }
         Write::Apply(apply) => {
             for offered in apply.entries.iter().chain(apply.retried.iter().filter_map(|q| q.held.as_ref())) {
                 lookup.offered(offered, node);

@@ -275,12 +275,12 @@ impl Write {
         lookup::graphs(self, known)
     }
 
-    /// What the write does.
+    /// What the write does. What is known is brought up to date by it.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the request makes no sense as a whole,
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if it names an event that is not there.
-    pub fn plan(self, known: Known, around: &Surroundings) -> crate::Result<(Changes, Written)> {
+    pub fn plan(self, known: &mut Known, around: &Surroundings) -> crate::Result<(Changes, Written)> {
         let mut planner = planner::Planner::new(known, around);
         match self {
             Self::Append(events) => planner.append(events),

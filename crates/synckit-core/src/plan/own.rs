@@ -48,7 +48,7 @@ impl Planner<'_> {
                 format!("{}: an event with this id was withdrawn", event.id),
             );
         }
-        let parents = parents_for_append(&self.current_heads(&event.aggregate_id));
+        let parents = parents_for_append(self.current_heads(&event.aggregate_id));
         self.log_own(event, parents, content, Meaning::Domain)
     }
 

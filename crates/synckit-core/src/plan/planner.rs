@@ -1,7 +1,7 @@
 //! The state of a plan in the making.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map},
     sync::Arc,
 };
 
@@ -86,20 +86,23 @@ pub fn vertex_of(event: &Event, stamp: &Stamp, stub: bool) -> Option<Vertex> {
     Some(Vertex { id, parents: stamp.parents.clone(), key: stamp.key(&event.id), body })
 }
 
+/// An aggregate that the plan has come to.
+struct Touched {
+    /// Its heads as they are in the plan so far.
+    heads: Vec<Head>,
+    in_conflict_before: bool,
+}
+
 pub(super) struct Planner<'a> {
-    pub(super) known: Known,
+    pub(super) known: &'a mut Known,
     pub(super) around: &'a Surroundings,
     pub(super) changes: Changes,
     pub(super) written: Written,
     clock: HybridClock,
     before: super::NodeState,
-    /// Heads as they are in the plan so far.
-    heads: BTreeMap<AggregateId, Vec<Head>>,
+    touched: HashMap<AggregateId, Touched>,
     /// Aggregates whose heads have to be computed anew from their whole history.
     recompute: BTreeSet<AggregateId>,
-    in_conflict_before: HashMap<AggregateId, bool>,
-    /// Where in `changes.entries` the entry of this plan that counts for an id is.
-    new_entries: HashMap<EventId, usize>,
     /// Per aggregate, the last event of this plan that came from a log without stamps, with its position there.
     pub(super) last_of_plain_log: BTreeMap<AggregateId, (u64, EventId)>,
     /// Aggregates whose histories were needed and not given: a defect of the store.
@@ -107,7 +110,7 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(known: Known, around: &'a Surroundings) -> Self {
+    pub(super) fn new(known: &'a mut Known, around: &'a Surroundings) -> Self {
         Self {
             clock: HybridClock::at(known.node.clock),
             before: known.node.clone(),
@@ -115,10 +118,8 @@ impl<'a> Planner<'a> {
             around,
             changes: Changes::default(),
             written: Written::default(),
-            heads: BTreeMap::new(),
+            touched: HashMap::new(),
             recompute: BTreeSet::new(),
-            in_conflict_before: HashMap::new(),
-            new_entries: HashMap::new(),
             last_of_plain_log: BTreeMap::new(),
             missing: BTreeSet::new(),
         }
@@ -129,7 +130,6 @@ impl<'a> Planner<'a> {
         self.changes.entries.reserve(entries);
         self.written.outcomes.reserve(entries);
         self.known.entries.reserve(entries);
-        self.new_entries.reserve(entries);
     }
 
     /// The timestamp for a new own event of `aggregate` on top of these parents.
@@ -144,7 +144,8 @@ impl<'a> Planner<'a> {
 
     pub(super) fn timestamp_of(&self, aggregate: &AggregateId, vertex: &VertexId) -> Option<Timestamp> {
         let head = || {
-            let heads = self.heads.get(aggregate).or_else(|| self.known.heads.get(aggregate))?;
+            let touched = self.touched.get(aggregate).map(|t| &t.heads);
+            let heads = touched.or_else(|| self.known.heads.get(aggregate))?;
             heads.iter().find(|h| h.vertex == *vertex).map(|h| h.timestamp)
         };
         let decision = || self.known.decisions.get(vertex).map(|(_, timestamp)| *timestamp);
@@ -159,7 +160,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The heads of an aggregate as the plan has them so far.
-    pub(super) fn current_heads(&mut self, aggregate: &AggregateId) -> Vec<Head> {
+    pub(super) fn current_heads(&mut self, aggregate: &AggregateId) -> &[Head] {
         if self.recompute.contains(aggregate)
             && let Some(vertices) = self.known.graphs.get(aggregate)
             && let Ok(graph) = AggregateGraph::new(aggregate.clone(), vertices.clone())
@@ -167,18 +168,20 @@ impl<'a> Planner<'a> {
             self.recompute.remove(aggregate);
             *self.touch(aggregate) = graph.heads();
         }
-        match self.heads.get(aggregate) {
-            Some(heads) => heads.clone(),
-            None => self.known.heads.get(aggregate).cloned().unwrap_or_default(),
-        }
+        let touched = self.touched.get(aggregate).map(|t| &t.heads);
+        touched.or_else(|| self.known.heads.get(aggregate)).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn touch(&mut self, aggregate: &AggregateId) -> &mut Vec<Head> {
-        let known = self.known.heads.get(aggregate);
-        self.in_conflict_before
-            .entry(aggregate.clone())
-            .or_insert_with(|| known.is_some_and(|heads| conflicting(heads).is_some()));
-        self.heads.entry(aggregate.clone()).or_insert_with(|| known.cloned().unwrap_or_default())
+        let touched = match self.touched.entry(aggregate.clone()) {
+            hash_map::Entry::Occupied(touched) => touched.into_mut(),
+            hash_map::Entry::Vacant(new) => {
+                let heads = self.known.heads.get(aggregate).cloned().unwrap_or_default();
+                let in_conflict_before = conflicting(&heads).is_some();
+                new.insert(Touched { heads, in_conflict_before })
+            }
+        };
+        &mut touched.heads
     }
 
     /// Appends an entry to the log, and moves the heads.
@@ -195,8 +198,13 @@ impl<'a> Planner<'a> {
         let hash = chain_hash(&head.hash, &event.id, &stamp, &content);
         let position = head.position + 1;
         self.known.node.head = Mark { position, hash };
-        let before = self.known.vertex(&event.id);
-        self.supersede(&event.id);
+        // Nothing is known of most ids that come.
+        let new =
+            !self.known.entries.contains_key(&event.id) && !self.known.withdrawn.contains_key(&event.id);
+        let before = if new { None } else { self.known.vertex(&event.id) };
+        if !new {
+            self.supersede(&event.id);
+        }
         let aggregate = event.aggregate_id.clone();
         self.known.entries.insert(
             event.id.clone(),
@@ -211,6 +219,11 @@ impl<'a> Planner<'a> {
         );
         let mut withdrawn = None;
         match meaning {
+            Meaning::Domain if new => {
+                let body = if stub { VertexBody::Stub } else { VertexBody::Domain };
+                let (id, parents) = (VertexId::from(&event.id), stamp.parents.clone());
+                self.add_domain(&aggregate, Vertex { id, parents, key: stamp.key(&event.id), body });
+            }
             Meaning::Domain => self.move_vertex(&event.id, before),
             Meaning::Decision(decision) => self.add_decision(&event, &stamp, decision),
             Meaning::Review(review) => self.changes.reviews.push(ReviewRow {
@@ -225,7 +238,6 @@ impl<'a> Planner<'a> {
                 withdrawn = Some(withdrawal.id);
             }
         }
-        self.new_entries.insert(event.id.clone(), self.changes.entries.len());
         self.changes.entries.push(NewEntry {
             position,
             event,
@@ -246,17 +258,24 @@ impl<'a> Planner<'a> {
     pub(super) fn supersede(&mut self, id: &EventId) {
         let Some(old) = self.known.entries.get(id) else { return };
         let (position, claim) = (old.position, old.claim());
-        match self.new_entries.get(id) {
-            Some(i) => self.changes.entries[*i].superseded = true,
+        match self.new_at(position) {
+            Some(i) => self.changes.entries[i].superseded = true,
             None => self.changes.superseded.push(position),
         }
         self.know(id, claim);
     }
 
+    /// Where in `changes.entries` the entry at a position is, if it is one of this plan.
+    fn new_at(&self, position: u64) -> Option<usize> {
+        let first = self.before.head.position + 1;
+        position.checked_sub(first).and_then(|i| usize::try_from(i).ok())
+    }
+
     /// The event of the entry that counts for an id, if it is new or was asked for.
     pub(super) fn whole(&self, id: &EventId) -> Option<Event> {
-        let new = self.new_entries.get(id).map(|i| &self.changes.entries[*i].event);
-        new.or_else(|| self.known.events.get(id)).cloned()
+        let entry = self.known.entries.get(id);
+        let new = entry.and_then(|e| self.changes.entries.get(self.new_at(e.position)?));
+        new.map(|e| &e.event).or_else(|| self.known.events.get(id)).cloned()
     }
 
     /// The heads of an aggregate follow from its whole history.
@@ -345,18 +364,18 @@ impl<'a> Planner<'a> {
             let graph = AggregateGraph::new(aggregate.clone(), vertices)?;
             *self.touch(&aggregate) = graph.heads();
         }
-        for (aggregate, heads) in self.heads {
+        for (aggregate, Touched { heads, in_conflict_before }) in self.touched {
             let conflict = conflicting(&heads).map(|active| conflict_id(&aggregate, &active));
-            let before = self.in_conflict_before.get(&aggregate).copied().unwrap_or(false);
-            self.written.conflicts_opened += usize::from(conflict.is_some() && !before);
+            self.written.conflicts_opened += usize::from(conflict.is_some() && !in_conflict_before);
             if self.known.heads.get(&aggregate) != Some(&heads) {
                 self.changes.heads.push(NewHeads { aggregate, heads, conflict });
             }
         }
+        self.changes.heads.sort_unstable_by(|a, b| a.aggregate.cmp(&b.aggregate));
         self.known.node.clock = self.clock.last();
         self.written.head = self.known.node.head;
         if self.known.node != self.before {
-            self.changes.node = Some(self.known.node);
+            self.changes.node = Some(self.known.node.clone());
         }
         Ok((self.changes, self.written))
     }

@@ -68,7 +68,7 @@ impl Replica {
             let vertices = self.vertices_of(&aggregate);
             known.graphs.insert(aggregate, vertices);
         }
-        let (changes, written) = write.plan(known, around)?;
+        let (changes, written) = write.plan(&mut known, around)?;
         self.store(changes);
         assert_eq!(written.head, self.mark(), "the write reports another head");
         Ok(written)

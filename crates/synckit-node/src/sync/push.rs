@@ -31,8 +31,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Pushes from the push cursor to the end of the log; while the peer takes one page, the next is read, and what it said
-    /// of the one before is recorded. Returns what the peer refused because of its stamp.
+    /// Pushes from the push cursor to the end of the log; while the peer takes one page, the next is read and made ready, and
+    /// what it said of the one before is recorded. Returns what the peer refused because of its stamp.
     async fn push_to_end(&mut self, session: &mut Session, before: &[Quarantined]) -> Result<Vec<EventId>> {
         let mut skewed = Vec::new();
         let mut from = session.checkpoint.push;
@@ -44,10 +44,6 @@ impl Run<'_> {
         loop {
             let (next, has_more) = (page.next.position, page.has_more);
             let mut entries = std::mem::take(&mut page.entries);
-            if !session.peer.keeps_stamps {
-                // A plain log would hand the kit's own events on as if they were its own.
-                entries.retain(|e| !e.event.event_type.is_reserved());
-            }
             if planted(Plant::BurstDropped) {
                 entries.truncate(8);
             }
@@ -64,7 +60,16 @@ impl Run<'_> {
                 page = self.read_own(session, next).await?;
                 continue;
             }
-            let following = async { if has_more { Some(self.read_own(session, next).await) } else { None } };
+            let following = async {
+                if !has_more {
+                    return None;
+                }
+                let page = self.read_own(session, next).await;
+                if let Ok(page) = &page {
+                    session.transport.expect_push(self.push_request(session, &page.entries)).await;
+                }
+                Some(page)
+            };
             let (reply, following, recorded) =
                 tokio::join!(self.offer(session, &entries), following, self.acknowledged(said.take()));
             recorded?;
@@ -95,17 +100,26 @@ impl Run<'_> {
             .filter(self.node.config.filter.clone())
             .not_from(session.peer.log, session.checkpoint.echo_floor)
             .missing_from(session.peer.vector.clone());
-        self.node.store.read(request).await
+        let mut page = self.node.store.read(request).await?;
+        if !session.peer.keeps_stamps {
+            // A plain log would hand the kit's own events on as if they were its own.
+            page.entries.retain(|e| !e.event.event_type.is_reserved());
+        }
+        Ok(page)
     }
 
-    async fn offer(&self, session: &Session, entries: &[LogEntry]) -> Result<PushReply> {
+    fn push_request(&self, session: &Session, entries: &[LogEntry]) -> PushRequest {
         let identity = self.node.store.identity();
-        let request = PushRequest {
+        PushRequest {
             log: Some(session.peer.log),
             node: identity.node,
             from: Some(identity.log),
             entries: entries.iter().cloned().map(LogEntry::into_offered).collect(),
-        };
+        }
+    }
+
+    async fn offer(&self, session: &Session, entries: &[LogEntry]) -> Result<PushReply> {
+        let request = self.push_request(session, entries);
         let reply = self.request(|| session.transport.push(request.clone())).await?;
         let complete = reply.acks.len() == entries.len()
             && reply.acks.iter().zip(entries).all(|((id, _), entry)| *id == entry.event.id);

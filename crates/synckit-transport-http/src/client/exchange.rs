@@ -28,6 +28,12 @@ pub(super) struct Limits {
     pub(super) compression_min_bytes: usize,
 }
 
+/// A body on its way to the peer.
+pub(super) struct Packed {
+    bytes: Vec<u8>,
+    zipped: bool,
+}
+
 /// Sends requests below one URL.
 pub(super) struct Exchange {
     client: Client,
@@ -55,17 +61,36 @@ impl Exchange {
 
     /// The body of the answer to a POST of JSON.
     pub(super) async fn post(&self, operation: &'static str, path: &str, body: String) -> Result<Vec<u8>> {
+        let packed = self.pack(operation, body).await?;
+        self.post_packed(operation, path, packed).await
+    }
+
+    /// Compresses a body if that is worth it.
+    pub(super) async fn pack(&self, operation: &'static str, body: String) -> Result<Packed> {
+        let zipped = self.limits.compression && body.len() >= self.limits.compression_min_bytes;
+        let bytes = if zipped {
+            offload(body.len(), operation, move || Ok(gzip::compress(body.as_bytes()))).await?
+        } else {
+            body.into_bytes()
+        };
+        Ok(Packed { bytes, zipped })
+    }
+
+    /// The body of the answer to a POST of JSON.
+    pub(super) async fn post_packed(
+        &self,
+        operation: &'static str,
+        path: &str,
+        body: Packed,
+    ) -> Result<Vec<u8>> {
         let mut request = self
             .client
             .request(Method::POST, format!("{}/{path}", self.base))
             .header(CONTENT_TYPE, "application/json");
-        if self.limits.compression && body.len() >= self.limits.compression_min_bytes {
-            let zipped = offload(body.len(), operation, move || Ok(gzip::compress(body.as_bytes()))).await?;
-            request = request.header(CONTENT_ENCODING, "gzip").body(zipped);
-        } else {
-            request = request.body(body);
+        if body.zipped {
+            request = request.header(CONTENT_ENCODING, "gzip");
         }
-        self.send(operation, request).await
+        self.send(operation, request.body(body.bytes)).await
     }
 
     async fn send(&self, operation: &'static str, mut request: RequestBuilder) -> Result<Vec<u8>> {

@@ -9,7 +9,10 @@ mod tls;
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -37,6 +40,8 @@ pub struct HttpTransport {
     stock_log: LogId,
     max_request_bytes: usize,
     kind: AtomicU8,
+    /// What is likely to be pushed next.
+    ready: Mutex<Option<peer::Ready>>,
     /// Whether the transport was closed. Every call holds it shared, so that closing waits for them.
     closed: RwLock<bool>,
 }
@@ -126,7 +131,17 @@ impl Transport for HttpTransport {
         if self.is_stock().await? {
             return stock::push(&self.exchange, self.stock_log, self.max_request_bytes, request).await;
         }
-        peer::push(&self.exchange, self.max_request_bytes, request).await
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
+        peer::push(&self.exchange, self.max_request_bytes, request, ready).await
+    }
+
+    async fn expect_push(&self, request: PushRequest) {
+        if self.kind.load(Ordering::Relaxed) != KIT {
+            return;
+        }
+        // Should it fail, it will fail again when it is pushed.
+        let ready = peer::make_ready(&self.exchange, self.max_request_bytes, request).await.ok();
+        *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = ready;
     }
 
     async fn close(&self) -> Result<()> {

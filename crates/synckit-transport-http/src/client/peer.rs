@@ -8,7 +8,7 @@ use synckit_core::{
 };
 use synckit_wire::{Element, PushAnswer, read_page, read_push_reply, write_pull, write_push};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Packed};
 use crate::offload::offload;
 
 pub(super) async fn pull(exchange: &Exchange, request: PullRequest) -> Result<PullPage> {
@@ -44,6 +44,22 @@ fn stamped(element: Element) -> Result<Offered> {
     }
 }
 
+/// A push whose beginning is ready to be sent.
+pub(super) struct Ready {
+    request: PushRequest,
+    body: Packed,
+    size: usize,
+    sent: usize,
+}
+
+/// Makes a push ready.
+pub(super) async fn make_ready(exchange: &Exchange, max_bytes: usize, request: PushRequest) -> Result<Ready> {
+    let (body, sent) = write_push(&request, 0, max_bytes)?;
+    let size = body.len();
+    Ok(Ready { body: exchange.pack("push", body).await?, request, size, sent })
+}
+
+/// Pushes. What was made ready is taken if it is of this request.
 ///
 /// A request that is too large for the peer is made smaller; an event that is too large by itself is refused, and the rest
 /// goes on.
@@ -51,7 +67,9 @@ pub(super) async fn push(
     exchange: &Exchange,
     mut max_bytes: usize,
     request: PushRequest,
+    ready: Option<Ready>,
 ) -> Result<PushReply> {
+    let mut ready = ready.filter(|ready| ready.request == request);
     let mut acks = Vec::with_capacity(request.entries.len());
     // A peer that has taken nothing has shown nothing.
     let mut shown = request.log.map(|log| (log, Mark::START));
@@ -59,9 +77,15 @@ pub(super) async fn push(
         if let (Some((log, head)), true) = (shown, acks.len() == request.entries.len()) {
             return Ok(PushReply { log, acks, head });
         }
-        let (body, sent) = write_push(&request, acks.len(), max_bytes)?;
-        let size = body.len();
-        let answer = match exchange.post("push", "push", body).await {
+        let (body, size, sent) = match ready.take() {
+            Some(ready) => (ready.body, ready.size, ready.sent),
+            None => {
+                let (body, sent) = write_push(&request, acks.len(), max_bytes)?;
+                let size = body.len();
+                (exchange.pack("push", body).await?, size, sent)
+            }
+        };
+        let answer = match exchange.post_packed("push", "push", body).await {
             Err(e) if e.kind() == ErrorKind::TooLarge && sent > 1 => {
                 max_bytes = size / 2;
                 continue;
