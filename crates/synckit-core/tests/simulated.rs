@@ -6,10 +6,13 @@ mod support;
 
 use support::{Replica, event, offered};
 use synckit_core::{
-    AggregateId, EventId, LogId, NodeId, Stamp, Timestamp, VertexId,
+    AggregateId, EventId, Hash, LogId, NodeId, Stamp, Timestamp, VertexId,
     decision::Decision,
     plan::Surroundings,
-    store::{Apply, DecisionDraft, Offered, Outcome, Write},
+    store::{
+        Acknowledged, Apply, Checkpoint, DecisionDraft, Offered, Outcome, QuarantineSide, Quarantined,
+        Refusal, RefusalCode, Write,
+    },
 };
 
 const SECOND: u64 = 1_000_000;
@@ -88,4 +91,35 @@ fn only_what_was_pulled_is_known_to_be_in_the_log_it_came_from() {
     replica.write(pulled(vec![stamped("pulled", 4, 11, &[])]), &around(SECOND)).unwrap();
     let from: Vec<Option<LogId>> = replica.log.iter().map(|e| e.from).collect();
     assert_eq!(from, [None, Some(peer())]);
+}
+
+#[test]
+fn a_withdrawal_that_is_stamped_again_withdraws_once() {
+    let mut replica = Replica::new(1, 1);
+    let events = vec![event("a", "x", "1"), event("b", "x", "2")];
+    replica.write(Write::Append(events), &around(FUTURE)).unwrap();
+    let refused = Quarantined {
+        side: QuarantineSide::Refused,
+        peer: peer(),
+        id: EventId::new("b").unwrap(),
+        origin: Some(replica.node.node),
+        counter: 2,
+        refusal: Refusal::new(RefusalCode::Quota, "no room"),
+        position: 2,
+        held: None,
+    };
+    let acknowledged = Acknowledged {
+        checkpoint: Checkpoint::start(peer(), "hub", Hash::ZERO),
+        refused: vec![refused],
+        released: Vec::new(),
+        forget: None,
+    };
+    replica.write(Write::Acknowledge(acknowledged), &around(FUTURE)).unwrap();
+    replica.write(Write::Withdraw(vec![EventId::new("b").unwrap()]), &around(FUTURE)).unwrap();
+    let before: Vec<VertexId> = replica.heads[&aggregate()].iter().map(|h| h.vertex.clone()).collect();
+    let withdrawal = replica.log.last().unwrap().event.clone();
+    let written = replica.write(Write::Restamp(vec![withdrawal]), &around(SECOND)).unwrap();
+    assert_eq!(written.accepted(), 1);
+    let after: Vec<VertexId> = replica.heads[&aggregate()].iter().map(|h| h.vertex.clone()).collect();
+    assert_eq!(after, before, "the withdrawn event is no head of its own");
 }

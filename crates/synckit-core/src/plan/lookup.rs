@@ -105,7 +105,12 @@ pub(super) fn lookup(write: &Write, node: &NodeState) -> Lookup {
             lookup.ids.extend(ids.iter().cloned());
             lookup.quarantine = true;
         }
-        Write::Restamp(events) => events.iter().for_each(|e| lookup.event(e)),
+        Write::Restamp(events) => {
+            for event in events {
+                lookup.event(event);
+                lookup.ids.extend(withdrawn_by(event));
+            }
+        }
         Write::Acknowledge(acknowledged) => {
             lookup.ids.extend(acknowledged.refused.iter().map(|q| q.id.clone()));
         }

@@ -157,5 +157,5 @@ pub(super) async fn l8_a_log_without_stamps_is_stamped_alike_everywhere(stores: 
     }
     let peer = one.apply(pushed(NodeId::from_u128(2), vec![stamped("s", "x", 2, 1, 1, &["e6"])])).await;
     assert_eq!((peer.accepted(), one.heads("x").await), (1, vec!["s".to_owned()]));
-    assert_eq!(one.entry("s").await.unwrap().from, Some(PEER));
+    assert_eq!(one.entry("s").await.unwrap().from, None);
 }
