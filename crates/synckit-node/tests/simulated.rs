@@ -12,7 +12,7 @@ use std::sync::{
 };
 
 use synckit_core::{
-    CursorMode, Error, ErrorKind, Result, Transport,
+    CursorMode, Error, ErrorKind, EventStore as _, Result, Transport,
     transport::{Greeting, PeerState, PullPage, PullRequest, PushReply, PushRequest},
 };
 use synckit_node::{RetryPolicy, SyncNode};
@@ -147,4 +147,103 @@ async fn two_living_copies_of_a_store_get_what_the_other_pushed() {
     copy.push().await.unwrap();
     handing_on.push().await.unwrap();
     assert!(holds_whole(&original, "2").await);
+}
+
+/// Has the hub replaced before its second push.
+struct Swapping {
+    inner: MemTransport,
+    pushes: AtomicUsize,
+    swap: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Swapping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Swapping")
+    }
+}
+
+#[async_trait::async_trait]
+impl Transport for Swapping {
+    fn address(&self) -> String {
+        self.inner.address()
+    }
+
+    async fn greet(&self, greeting: Greeting) -> Result<PeerState> {
+        self.inner.greet(greeting).await
+    }
+
+    async fn pull(&self, request: PullRequest) -> Result<PullPage> {
+        self.inner.pull(request).await
+    }
+
+    async fn push(&self, request: PushRequest) -> Result<PushReply> {
+        if self.pushes.fetch_add(1, Ordering::SeqCst) == 1 {
+            (self.swap)();
+        }
+        self.inner.push(request).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+#[tokio::test]
+async fn a_hub_restored_between_two_pushes_is_recognised_however_long_it_is() {
+    for mode in MODES {
+        for grown in [0, 5] {
+            let (a, hub) = (store(mode), store(mode));
+            let network = network(&[("hub", &hub)]);
+            let restored = hub.duplicate();
+            let events = (0..grown).map(|n| event(&format!("grown-{n}"), "y", n)).collect();
+            restored.write(synckit_core::store::Write::Append(events)).await.unwrap();
+            let (net, back) = (network.clone(), restored.clone());
+            let swap = Box::new(move || net.expose("hub", Arc::new(back.clone())));
+            let inner = network.connect("hub").unwrap();
+            let transport = Arc::new(Swapping { inner, pushes: AtomicUsize::new(0), swap });
+            let node = SyncNode::builder(Arc::new(a.clone())).transport(transport).push_only().batch_size(1);
+            let node = node.build().unwrap();
+            node.append((0..3).map(|n| event(&format!("own-{n}"), "x", n)).collect()).await.unwrap();
+            let report = node.sync().await.unwrap();
+            assert!(report.started_over, "{mode}, {grown}: nobody noticed");
+            assert!(
+                holds_whole(&restored, "own-0").await,
+                "{mode}, {grown}: lost with the hub, and not pushed again"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_under_counters_that_a_copy_used_again_are_pushed() {
+    let mode = CursorMode::Vector;
+    let (author, relay, hub) = (store(mode), store(mode), store(mode));
+    let network = network(&[("relay", &relay), ("hub", &hub)]);
+    let copy = author.duplicate();
+    let write = |store: &MemStore, ids: &[&str]| {
+        let events = ids.iter().map(|id| event(id, id, 1)).collect();
+        let store = store.clone();
+        async move { store.write(synckit_core::store::Write::Append(events)).await.unwrap() }
+    };
+    let through_relay = |store: &MemStore| through(store, &network, "relay").push_only().build().unwrap();
+    let to_hub = through(&relay, &network, "hub").push_only().build().unwrap();
+    write(&author, &["a1", "a2"]).await;
+    through_relay(&author).sync().await.unwrap();
+    to_hub.sync().await.unwrap();
+    write(&author, &["a3"]).await;
+    through_relay(&author).sync().await.unwrap();
+    // The copy uses the counters 1 and 2 for other events, and reaches the relay by another way than cursors.
+    write(&copy, &["b1", "b2"]).await;
+    let log = copy.read(synckit_core::store::ReadRequest::default()).await.unwrap();
+    let entries = log.entries.into_iter().map(synckit_core::store::LogEntry::into_offered).collect();
+    let apply = synckit_core::store::Apply { entries, ..Default::default() };
+    relay.write(synckit_core::store::Write::Apply(apply)).await.unwrap();
+    for _ in 0..2 {
+        to_hub.sync().await.unwrap();
+    }
+    assert!(holds_whole(&hub, "a3").await);
+    assert!(
+        holds_whole(&hub, "b1").await && holds_whole(&hub, "b2").await,
+        "the hub covers their counters, and lacks them"
+    );
 }

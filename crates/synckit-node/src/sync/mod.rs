@@ -46,6 +46,9 @@ struct Session {
     forget: Option<synckit_core::LogId>,
     /// All that this node held when the sync began; only in vector mode.
     ours: Option<VectorCursor>,
+    /// Where the peer's log ended after each push that no greeting has verified yet: a peer that is restored between two
+    /// pushes may have grown beyond the first when it answers the second.
+    pushed: Vec<Mark>,
 }
 
 impl<'a> Run<'a> {
@@ -125,17 +128,27 @@ impl<'a> Run<'a> {
         if session.checkpoint.shown == Mark::START {
             return Ok(());
         }
-        let greeting = start::greeting(Some(&session.checkpoint), false);
+        let mut greeting = start::greeting(Some(&session.checkpoint), false);
+        greeting.marks.extend(session.pushed.iter().filter(|m| **m != session.checkpoint.shown));
         let peer = self.request(|| session.transport.greet(greeting.clone())).await?;
         if !peer.verified {
-            return Err(Error::new(
-                ErrorKind::LogChanged,
-                "sync",
-                "the peer's log was replaced during the sync",
-            ));
+            return Err(self.start_over(session).await?);
         }
         session.checkpoint.verified();
+        session.pushed.clear();
         Ok(())
+    }
+
+    /// The peer's log was replaced during the sync: what was noted of it since is worth nothing. Gives the error that has it
+    /// greeted again.
+    async fn start_over(&mut self, session: &mut Session) -> Result<Error> {
+        let old = &session.checkpoint;
+        let mut checkpoint = Checkpoint::start(old.log, old.address.clone(), old.filter);
+        checkpoint.echo_floor = self.node.store.head().await?.position;
+        session.checkpoint = checkpoint;
+        self.report.started_over = true;
+        self.record(session).await?;
+        Ok(Error::new(ErrorKind::LogChanged, "sync", "the peer's log was replaced during the sync"))
     }
 
     async fn greet(&mut self, transport: Arc<dyn Transport>) -> Result<Session> {
@@ -181,7 +194,7 @@ impl<'a> Run<'a> {
             peer.vector = peer.vector.map(|cursor| cursor.without(&doubted));
             checkpoint.push = 0;
         }
-        Ok(Session { transport, peer, checkpoint, forget, ours })
+        Ok(Session { transport, peer, checkpoint, forget, ours, pushed: Vec::new() })
     }
 
     /// The origins of which this node and the peer hold different events under the same counters.

@@ -14,6 +14,9 @@ use synckit_core::{
 
 use super::{Run, Session, refused_by};
 
+/// After so many pushes, the peer is asked whether it still is what it was: few enough for one greeting.
+const PUSHES_UNVERIFIED: usize = 8;
+
 impl Run<'_> {
     pub(super) async fn push(&mut self, session: &mut Session) -> Result<()> {
         loop {
@@ -79,7 +82,9 @@ impl Run<'_> {
             }
             let again = before.iter().filter(|q| entries.iter().any(|e| is_about(q, e)));
             let again: Vec<Quarantined> = again.cloned().collect();
-            let (acknowledged, page_skewed) = self.digest(session, &entries, reply?, again);
+            let reply = reply?;
+            self.check_head(session, reply.head).await?;
+            let (acknowledged, page_skewed) = self.digest(session, &entries, reply, again);
             if planted(Plant::PoisonHoldsQueue) && !acknowledged.refused.is_empty() {
                 return Err(Error::new(ErrorKind::Forbidden, "push", "an event was refused"));
             }
@@ -173,8 +178,23 @@ impl Run<'_> {
             session.checkpoint.pull = reply.head;
         }
         session.checkpoint.saw(reply.head);
+        if session.peer.keeps_stamps {
+            session.pushed.push(reply.head);
+        }
         let (checkpoint, forget) = (session.checkpoint.clone(), session.forget.take());
         (Acknowledged { checkpoint, refused, released, forget }, skewed)
+    }
+
+    /// A log never gets shorter. Once in a while, what was shown is verified before more is pushed.
+    async fn check_head(&mut self, session: &mut Session, head: Mark) -> Result<()> {
+        let shown = session.pushed.last().map_or(0, |m| m.position).max(session.checkpoint.seen.position);
+        if session.peer.keeps_stamps && head.position < shown {
+            return Err(self.start_over(session).await?);
+        }
+        if session.pushed.len() == PUSHES_UNVERIFIED {
+            self.verify_shown(session).await?;
+        }
+        Ok(())
     }
 
     async fn acknowledged(&self, said: Option<Acknowledged>) -> Result<()> {
@@ -206,6 +226,7 @@ impl Run<'_> {
                 continue;
             }
             let reply = self.offer(session, &entries).await?;
+            self.check_head(session, reply.head).await?;
             let (acknowledged, still) = self.digest(session, &entries, reply, rows.to_vec());
             self.acknowledged(Some(acknowledged)).await?;
             skewed.extend(still);
