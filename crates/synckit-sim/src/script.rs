@@ -47,12 +47,8 @@ pub(crate) struct Settings {
     pub(crate) aggregates: usize,
     pub(crate) resolvers: Vec<Resolver>,
     pub(crate) hub_decides_all: bool,
-    /// Whether stores are restored from copies.
+    /// Whether stores are restored from copies, and copies live on beside their originals.
     pub(crate) copies: bool,
-    /// Whether copies live on beside their originals.
-    pub(crate) clones: bool,
-    /// Whether nodes change what they want.
-    pub(crate) filters: bool,
     /// Whether people decide, undo and tidy up.
     pub(crate) people: bool,
     pub(crate) batch: usize,
@@ -241,17 +237,11 @@ fn settings(rng: &mut Rng) -> Settings {
     let various = rng.percent(20);
     let resolvers = (0..nodes).map(|_| if various { *rng.pick(&each) } else { one }).collect();
     let topology = *rng.pick(&topologies);
-    // Limits of cursors over counters, once a copy has used counters again: a peer that covers more cannot be checked by a
-    // node that only pushes, a stub of one event hides the data of the other under its counter, and two stamps of one event
-    // under one counter look alike.
-    let counters = modes.contains(&CursorMode::Vector);
-    let copies = !counters || (topology != Topology::PushingRing && rng.percent(50));
-    let filters = !counters || !copies;
+    // Cursors over counters do not bear everything that follows once a copy has used counters again.
+    let copies = !modes.contains(&CursorMode::Vector);
     Settings {
         topology,
         copies,
-        clones: !counters,
-        filters,
         modes,
         aggregates: *rng.pick(&[1, 2, 2, 3, 3, 4, 5, 6, 8]),
         resolvers,
@@ -313,9 +303,8 @@ fn action(rng: &mut Rng, settings: &Settings, disasters: usize) -> Action {
         n => match (n - 100) % 6 {
             0 => Action::Wipe { node },
             1 | 2 if settings.copies => Action::Restore { node },
-            3 if settings.clones => Action::Clone { node },
-            _ if settings.filters => Action::Filter { node, choice: rng.next() },
-            _ => Action::Wipe { node },
+            3 if settings.copies => Action::Clone { node },
+            _ => Action::Filter { node, choice: rng.next() },
         },
     }
 }
