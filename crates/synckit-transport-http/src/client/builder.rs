@@ -25,6 +25,7 @@ pub struct HttpTransportBuilder {
     read_timeout: Duration,
     timeout: Duration,
     max_request_bytes: usize,
+    compression: Option<bool>,
     limits: Limits,
     #[cfg(feature = "tls")]
     roots: Vec<Vec<u8>>,
@@ -46,6 +47,7 @@ impl HttpTransportBuilder {
             read_timeout: Duration::from_secs(20),
             timeout: Duration::from_secs(120),
             max_request_bytes: 8 << 20,
+            compression: None,
             limits: Limits {
                 response_bytes: 10 << 20,
                 decompressed_bytes: 20 << 20,
@@ -100,9 +102,10 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// Whether to compress requests and to accept compressed answers; on unless set.
+    /// Whether to compress requests and to accept compressed answers. Unless set, that is done but for a peer on this very
+    /// machine (`localhost` and loopback addresses), where compressing takes longer than sending.
     pub const fn compression(mut self, on: bool) -> Self {
-        self.limits.compression = on;
+        self.compression = Some(on);
         self
     }
 
@@ -150,6 +153,8 @@ impl HttpTransportBuilder {
         if [self.connect_timeout, self.read_timeout, self.timeout].iter().any(Duration::is_zero) {
             return Err(invalid("a timeout of zero allows nothing"));
         }
+        let mut limits = self.limits;
+        limits.compression = self.compression.unwrap_or_else(|| !is_loopback(&url));
         let credentials = Credentials::take(&mut url, self.bearer_token.as_deref())?;
         let base = url.as_str().trim_end_matches('/').to_owned();
         let address = match &credentials {
@@ -167,7 +172,7 @@ impl HttpTransportBuilder {
         let client = client.tls_backend_preconfigured(super::tls::config(self.roots)?);
         let client = client.build().map_err(|e| invalid("the HTTP client cannot be made").with_source(e))?;
         Ok(HttpTransport {
-            exchange: Exchange::new(client, base, credentials, self.limits),
+            exchange: Exchange::new(client, base, credentials, limits),
             address,
             stock_log,
             max_request_bytes: self.max_request_bytes,
@@ -176,6 +181,13 @@ impl HttpTransportBuilder {
             closed: RwLock::new(false),
         })
     }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// What is sent as `Authorization`, and what must never be shown.
