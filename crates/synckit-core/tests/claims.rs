@@ -46,7 +46,7 @@ fn claim(entry: &NewEntry) -> Claim {
 
 fn counts(replica: &Replica, entry: &NewEntry) -> bool {
     let withdrawn = replica.withdrawn.get(&entry.event.id);
-    withdrawn.is_none_or(|claims| !claims.contains(&claim(entry)))
+    withdrawn.is_none_or(|claims| !claims.iter().any(|gone| gone.gives_up(&claim(entry))))
 }
 
 /// All that replicas with the same events must have alike.

@@ -123,3 +123,37 @@ fn a_withdrawal_that_is_stamped_again_withdraws_once() {
     let after: Vec<VertexId> = replica.heads[&aggregate()].iter().map(|h| h.vertex.clone()).collect();
     assert_eq!(after, before, "the withdrawn event is no head of its own");
 }
+
+#[test]
+fn an_event_that_was_stamped_again_is_withdrawn_under_all_its_stamps() {
+    let mut replica = Replica::new(1, 1);
+    let a = || vec![event("a", "x", "1")];
+    replica.write(Write::Append(a()), &around(FUTURE)).unwrap();
+    replica.write(Write::Restamp(a()), &around(SECOND)).unwrap();
+    let id = EventId::new("a").unwrap();
+    let position = replica.log.len() as u64;
+    let refused = Quarantined {
+        side: QuarantineSide::Refused,
+        peer: peer(),
+        id: id.clone(),
+        origin: Some(replica.node.node),
+        counter: 2,
+        refusal: Refusal::new(RefusalCode::Quota, "no room"),
+        position,
+        held: None,
+    };
+    let acknowledged = Acknowledged {
+        checkpoint: Checkpoint::start(peer(), "hub", Hash::ZERO),
+        refused: vec![refused],
+        released: Vec::new(),
+        forget: None,
+    };
+    replica.write(Write::Acknowledge(acknowledged), &around(SECOND)).unwrap();
+    replica.write(Write::Withdraw(vec![id]), &around(SECOND)).unwrap();
+    assert_eq!(
+        replica.log.len() as u64,
+        position + 1,
+        "it does not count again under the stamp from the future"
+    );
+    assert!(replica.graph(&aggregate()).view().is_empty());
+}

@@ -28,6 +28,13 @@ impl Claim {
                 && (&self.content, &self.aggregate) < (&other.content, &other.aggregate))
     }
 
+    /// Whether a withdrawal of this claim gives up the other as well: an author that stamped an event again, because its clock
+    /// had run ahead, gives up all of its stamps.
+    #[must_use]
+    pub fn gives_up(&self, other: &Self) -> bool {
+        self.is_same_event(other) && self.stamp.origin == other.stamp.origin
+    }
+
     /// Whether both are stamps of one event.
     #[must_use]
     pub fn is_same_event(&self, other: &Self) -> bool {
@@ -52,7 +59,7 @@ impl Known {
     /// Whether this event was withdrawn.
     #[must_use]
     pub fn is_withdrawn(&self, id: &EventId, claim: &Claim) -> bool {
-        self.withdrawn.get(id).is_some_and(|claims| claims.contains(claim))
+        self.withdrawn.get(id).is_some_and(|claims| claims.iter().any(|gone| gone.gives_up(claim)))
     }
 
     /// The claim that holds the id.
@@ -75,7 +82,7 @@ impl Known {
         let Some(withdrawn) = self.withdrawn.get(id) else { return Some(entry) };
         let claim = entry.claim();
         let holds = self.holder(id).is_some_and(|holder| holder.is_same_event(&claim));
-        (holds && !withdrawn.contains(&claim)).then_some(entry)
+        (holds && !withdrawn.iter().any(|gone| gone.gives_up(&claim))).then_some(entry)
     }
 
     /// The vertex that the domain event with this id is, and its aggregate: it has its place from the claim that holds the

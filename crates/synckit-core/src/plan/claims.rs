@@ -75,7 +75,7 @@ impl Planner<'_> {
         let id = &withdrawal.id;
         let (origin, counter) = (claim.stamp.origin, claim.stamp.counter);
         self.changes.known_stamps.push(KnownStamp { origin, counter, id: id.clone() });
-        if self.known.is_withdrawn(id, &claim) {
+        if self.known.withdrawn.get(id).is_some_and(|claims| claims.contains(&claim)) {
             return;
         }
         let before = self.known.vertex(id);

@@ -210,7 +210,7 @@ impl Replica {
             (s.timestamp, s.origin, s.counter, s.parents.clone(), c.content)
         });
         let holder = claims.remove(0);
-        let counts = counts.filter(|e| !withdrawn.contains(&claim(e)));
+        let counts = counts.filter(|e| !withdrawn.iter().any(|gone| gone.gives_up(&claim(e))));
         let body = match &counts {
             None => VertexBody::Withdrawn,
             Some(e) if e.stub => VertexBody::Stub,

@@ -131,13 +131,15 @@ impl Entries {
             named.sort_unstable();
             let gone = given_up.get(&id).map(Vec::as_slice).unwrap_or_default();
             let counts = log.iter().find(|e| e.event.id == id && !e.superseded);
-            let counts = counts.filter(|e| !gone.contains(&Named::logged(e)));
+            // An author gives up all of its stamps of an event.
+            let given_up = |n: &Named| gone.iter().any(|g| g.same_event(n) && g.stamp.1 == n.stamp.1);
+            let counts = counts.filter(|e| !given_up(&Named::logged(e)));
             let holder = &named[0];
             if let Some(entry) = counts.filter(|e| e.content != holder.content) {
                 let what = format!("{id} at {} counts, and another event holds the id", entry.position);
                 return Err(Violation::new("L2", what));
             }
-            let live = named.iter().find(|n| n.same_event(holder) && !gone.contains(n));
+            let live = named.iter().find(|n| n.same_event(holder) && !given_up(n));
             if let Some(live) = live.filter(|_| !gone.is_empty())
                 && counts.is_none_or(|e| Named::logged(e) > *live && !e.stub)
             {
