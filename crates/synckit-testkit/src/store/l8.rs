@@ -6,7 +6,7 @@ use synckit_core::{
 };
 
 use crate::{
-    sample::{PEER, event, pushed, rivals, stamp, stamped, typed, with_data},
+    sample::{event, pushed, rivals, stamp, stamped, typed, with_data},
     stores::Stores,
     subject::{codes, ids_of, vertex},
 };
