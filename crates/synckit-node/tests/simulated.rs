@@ -12,7 +12,7 @@ use std::sync::{
 };
 
 use synckit_core::{
-    CursorMode, Error, ErrorKind, EventStore as _, Result, Transport,
+    CursorMode, Error, ErrorKind, EventStore as _, Filter, Result, Transport,
     transport::{Greeting, PeerState, PullPage, PullRequest, PushReply, PushRequest},
 };
 use synckit_node::{RetryPolicy, SyncNode};
@@ -149,10 +149,11 @@ async fn two_living_copies_of_a_store_get_what_the_other_pushed() {
     assert!(holds_whole(&original, "2").await);
 }
 
-/// Has the hub replaced before its second push.
+/// Has the hub replaced before its second push, and keeps count of what it is asked to verify at once.
 struct Swapping {
     inner: MemTransport,
     pushes: AtomicUsize,
+    most_marks: AtomicUsize,
     swap: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -169,6 +170,7 @@ impl Transport for Swapping {
     }
 
     async fn greet(&self, greeting: Greeting) -> Result<PeerState> {
+        self.most_marks.fetch_max(greeting.marks.len(), Ordering::SeqCst);
         self.inner.greet(greeting).await
     }
 
@@ -200,7 +202,12 @@ async fn a_hub_restored_between_two_pushes_is_recognised_however_long_it_is() {
             let (net, back) = (network.clone(), restored.clone());
             let swap = Box::new(move || net.expose("hub", Arc::new(back.clone())));
             let inner = network.connect("hub").unwrap();
-            let transport = Arc::new(Swapping { inner, pushes: AtomicUsize::new(0), swap });
+            let transport = Arc::new(Swapping {
+                inner,
+                pushes: AtomicUsize::new(0),
+                most_marks: AtomicUsize::new(0),
+                swap,
+            });
             let node = SyncNode::builder(Arc::new(a.clone())).transport(transport).push_only().batch_size(1);
             let node = node.build().unwrap();
             node.append((0..3).map(|n| event(&format!("own-{n}"), "x", n)).collect()).await.unwrap();
@@ -246,4 +253,40 @@ async fn events_under_counters_that_a_copy_used_again_are_pushed() {
         holds_whole(&hub, "b1").await && holds_whole(&hub, "b2").await,
         "the hub covers their counters, and lacks them"
     );
+}
+
+/// A greeting has to fit into a URL, however long the push.
+#[tokio::test]
+async fn a_long_push_is_verified_bit_by_bit() {
+    for mode in MODES {
+        let (a, hub) = (store(mode), store(mode));
+        let network = network(&[("hub", &hub)]);
+        let transport = || {
+            let inner = network.connect("hub").unwrap();
+            Arc::new(Swapping {
+                inner,
+                pushes: AtomicUsize::new(0),
+                most_marks: AtomicUsize::new(0),
+                swap: Box::new(|| {}),
+            })
+        };
+        let node = |transport: &Arc<Swapping>, filter| {
+            let transport = Arc::clone(transport) as Arc<dyn Transport>;
+            let builder = SyncNode::builder(Arc::new(a.clone())).transport(transport);
+            builder.push_only().batch_size(1).filter(filter).build().unwrap()
+        };
+        let first = transport();
+        let all = node(&first, Filter::everything());
+        all.append((0..100).map(|n| event(&format!("e{n}"), "x", n)).collect()).await.unwrap();
+        assert_eq!(all.sync().await.unwrap().pushed, 100);
+        // Another filter has everything offered again, and all of it is there but the last.
+        let second = transport();
+        let again = node(&second, Filter::everything().with_aggregate("x".parse().unwrap()));
+        again.append(vec![event("last", "x", 0)]).await.unwrap();
+        assert_eq!(again.sync().await.unwrap().pushed, 1);
+        for transport in [first, second] {
+            let most = transport.most_marks.load(Ordering::SeqCst);
+            assert!(most <= 16, "{mode}: {most} marks in one greeting");
+        }
+    }
 }

@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
 
     /// Has the peer verify what it has shown, together with what it is known by.
     async fn verify_shown(&mut self, session: &mut Session) -> Result<()> {
-        if session.checkpoint.shown == Mark::START {
+        if session.checkpoint.shown == Mark::START && session.pushed.is_empty() {
             return Ok(());
         }
         let mut greeting = start::greeting(Some(&session.checkpoint), false);

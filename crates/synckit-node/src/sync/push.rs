@@ -177,10 +177,11 @@ impl Run<'_> {
         if follows(session.checkpoint.pull, &accepted, reply.head) {
             session.checkpoint.pull = reply.head;
         }
-        session.checkpoint.saw(reply.head);
-        if session.peer.keeps_stamps {
+        let last_shown = session.pushed.last().copied().unwrap_or(session.checkpoint.seen);
+        if session.peer.keeps_stamps && reply.head != last_shown {
             session.pushed.push(reply.head);
         }
+        session.checkpoint.saw(reply.head);
         let (checkpoint, forget) = (session.checkpoint.clone(), session.forget.take());
         (Acknowledged { checkpoint, refused, released, forget }, skewed)
     }
@@ -191,7 +192,7 @@ impl Run<'_> {
         if session.peer.keeps_stamps && head.position < shown {
             return Err(self.start_over(session).await?);
         }
-        if session.pushed.len() == PUSHES_UNVERIFIED {
+        if session.pushed.len() >= PUSHES_UNVERIFIED {
             self.verify_shown(session).await?;
         }
         Ok(())
