@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use synckit::{
-    Backends, CreateOptions, Event, EventStore,
+    Backends, CreateOptions, Event, EventId, EventStore,
     core::store::{ReadRequest, Write},
 };
 
@@ -13,7 +13,7 @@ use crate::{
     figure::{Figure, Target},
     places::Place,
     process::{above, idle, runtime, say},
-    world::{APPEND_BATCH, Outcome, SYNC_BATCH, World, again, alternate},
+    world::{APPEND_BATCH, Outcome, SYNC_BATCH, World, alternate},
 };
 
 const SMALL: usize = 10_000;
@@ -78,8 +78,8 @@ impl Log {
         eprintln!("  making a log of {events} events");
         let endless = move || {
             let flights = Arc::clone(&flights);
-            let other = move |i: usize| again(&flights[i % flights.len()], i / flights.len()).ok();
-            (0..).map_while(other)
+            // Under ids as the kit makes them.
+            (0..).map(move |i: usize| Event { id: EventId::generate(), ..flights[i % flights.len()].clone() })
         };
         let store = world.runtime.block_on(async {
             let store = Backends::new().create_store(url, &CreateOptions::labelled("scale")).await?;
