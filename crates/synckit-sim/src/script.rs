@@ -47,8 +47,6 @@ pub(crate) struct Settings {
     pub(crate) aggregates: usize,
     pub(crate) resolvers: Vec<Resolver>,
     pub(crate) hub_decides_all: bool,
-    /// Whether stores are restored from copies, and copies live on beside their originals.
-    pub(crate) copies: bool,
     /// Whether people decide, undo and tidy up.
     pub(crate) people: bool,
     pub(crate) batch: usize,
@@ -237,11 +235,8 @@ fn settings(rng: &mut Rng) -> Settings {
     let various = rng.percent(20);
     let resolvers = (0..nodes).map(|_| if various { *rng.pick(&each) } else { one }).collect();
     let topology = *rng.pick(&topologies);
-    // Cursors over counters do not bear everything that follows once a copy has used counters again.
-    let copies = !modes.contains(&CursorMode::Vector);
     Settings {
         topology,
-        copies,
         modes,
         aggregates: *rng.pick(&[1, 2, 2, 3, 3, 4, 5, 6, 8]),
         resolvers,
@@ -302,8 +297,8 @@ fn action(rng: &mut Rng, settings: &Settings, disasters: usize) -> Action {
         98..100 => Action::Copy { node },
         n => match (n - 100) % 6 {
             0 => Action::Wipe { node },
-            1 | 2 if settings.copies => Action::Restore { node },
-            3 if settings.copies => Action::Clone { node },
+            1 | 2 => Action::Restore { node },
+            3 => Action::Clone { node },
             _ => Action::Filter { node, choice: rng.next() },
         },
     }
