@@ -212,10 +212,13 @@ impl Planner<'_> {
             self.fork(&event.id, stamp.counter);
         }
         let claim = Claim { aggregate: event.aggregate_id.clone(), stamp: stamp.clone(), content };
-        if self.known.is_withdrawn(&event.id, &claim) {
+        let holder = self.known.holder(&event.id);
+        // A smaller stamp travels although its event was given up under another: it has its place in history.
+        let is_first = holder.as_ref().is_none_or(|h| claim.is_before(h));
+        if !is_first && self.known.is_withdrawn(&event.id, &claim) {
             return self.already_known(offered, claim);
         }
-        let holder = self.known.holder(&event.id).filter(|h| !h.is_same_event(&claim));
+        let holder = holder.filter(|h| !h.is_same_event(&claim));
         if let Some(other) = &holder
             && (event.event_type.is_reserved() || other.is_before(&claim))
         {

@@ -15,8 +15,7 @@ impl Run<'_> {
         let mut doubted = Vec::new();
         for doubt in ours.doubts(theirs) {
             let few = doubt.ranges.filter(|ranges| {
-                let counters =
-                    ranges.iter().fold(0_u64, |sum, (from, to)| sum.saturating_add(to - from + 1));
+                let counters = ranges.iter().fold(0_u64, |sum, (from, to)| sum.saturating_add(to - from + 1));
                 counters <= MAX_DOUBTED_COUNTERS
             });
             let same = match few {

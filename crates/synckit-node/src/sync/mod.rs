@@ -177,7 +177,15 @@ impl<'a> Run<'a> {
         if first {
             checkpoint.push = head.position;
         }
-        Ok(Session { transport, peer, checkpoint, forget, held: None, compared: u64::MAX, pushed: Vec::new() })
+        Ok(Session {
+            transport,
+            peer,
+            checkpoint,
+            forget,
+            held: None,
+            compared: u64::MAX,
+            pushed: Vec::new(),
+        })
     }
 
     /// Tries again what is held: what it waited for may have come, or the event that had its id may have been withdrawn.
