@@ -200,3 +200,18 @@ fn a_withdrawn_event_has_its_place_from_its_smallest_stamp_in_every_order() {
     }
     assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:#?}");
 }
+
+/// The peer may have been restored since, and have lost it.
+#[test]
+fn what_was_held_is_offered_to_the_peer_that_it_came_from() {
+    let mut replica = Replica::new(1, 1);
+    let parent = stamped("a", 7, SECOND, &[]);
+    let child = stamped("b", 8, 2 * SECOND, &[&VertexId::new("a").unwrap()]);
+    let written = replica.write(pulled(vec![child]), &around(SECOND)).unwrap();
+    assert_eq!(written.outcomes[0].refusal().map(|r| r.code), Some(RefusalCode::WaitingForParent));
+    replica.write(pulled(vec![parent]), &around(SECOND)).unwrap();
+    let retry = Apply { peer: Some(peer()), hold: true, retry_held: true, ..Apply::default() };
+    assert_eq!(replica.write(Write::Apply(retry), &around(SECOND)).unwrap().released, 1);
+    let from: Vec<_> = replica.log.iter().map(|e| (e.event.id.as_str(), e.from)).collect();
+    assert_eq!(from, [("a", Some(peer())), ("b", None)]);
+}

@@ -34,7 +34,9 @@ impl Run<'_> {
         }
         // What came into the peer's log since the greeting was not compared yet.
         let last = Some(head.position);
-        self.pull_after(session, pulled, sendable(ours.without(&doubted)), last).await
+        self.pull_after(session, pulled, sendable(ours.without(&doubted)), last).await?;
+        // What was left out at first may be what others of the same pull wait for.
+        if doubted.is_empty() { Ok(()) } else { self.retry_held(session).await }
     }
 
     /// Pulls page after page; while one is being stored, the next is on its way. The pull cursor moves along, as far as it may.
