@@ -11,7 +11,7 @@ use synckit_core::{
 use crate::{
     error::from_sqlx,
     lookup::Columns as _,
-    pack::{Packed, Rows, run_all},
+    pack::{self, Packed, Rows, run_all},
     read::signed,
 };
 
@@ -62,7 +62,7 @@ pub(crate) async fn record(
     };
     if known.is_empty() {
         // Only an event that was there before can come with a stamp that was there before.
-        let inserting = run_all(connection, &stamps, OPERATION, logged);
+        let inserting = run_all(connection, &stamps, pack::ROWS, OPERATION, logged);
         let (inserted, ()) = tokio::join!(biased; inserting, async { stamps.iter().for_each(new) });
         inserted?;
     } else {
