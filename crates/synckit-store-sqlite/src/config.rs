@@ -2,10 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use synckit_core::{
-    CursorMode, Environment, Error, Result,
-    limits::{DEFAULT_CLOCK_TOLERANCE_MICROS, MAX_DATA_BYTES},
-};
+use synckit_core::{Error, Result, store::StoreSettings};
 
 /// What "durable" means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,11 +22,7 @@ pub struct SqliteConfig {
     pub(crate) path: Option<PathBuf>,
     pub(crate) durability: Durability,
     pub(crate) busy_timeout: Duration,
-    pub(crate) label: String,
-    pub(crate) mode: CursorMode,
-    pub(crate) environment: Environment,
-    pub(crate) tolerance: u64,
-    pub(crate) max_data: usize,
+    pub(crate) settings: StoreSettings,
 }
 
 impl SqliteConfig {
@@ -40,11 +33,7 @@ impl SqliteConfig {
             path: None,
             durability: Durability::default(),
             busy_timeout: Duration::from_secs(5),
-            label: String::new(),
-            mode: CursorMode::Integer,
-            environment: Environment::default(),
-            tolerance: DEFAULT_CLOCK_TOLERANCE_MICROS,
-            max_data: MAX_DATA_BYTES,
+            settings: StoreSettings::default(),
         }
     }
 
@@ -107,40 +96,7 @@ impl SqliteConfig {
         self
     }
 
-    /// The node's name for people, when the store is created; empty by default.
-    #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
-        self
-    }
-
-    /// The node's mode, when the store is created; integer by default.
-    #[must_use]
-    pub const fn mode(mut self, mode: CursorMode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Where time and randomness come from; the machine by default.
-    #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
-    /// How far a stamp may be ahead of the clock, in microseconds; 5 minutes by default.
-    #[must_use]
-    pub const fn clock_tolerance(mut self, micros: u64) -> Self {
-        self.tolerance = micros;
-        self
-    }
-
-    /// Largest event data taken, in bytes; 1 MiB by default.
-    #[must_use]
-    pub const fn max_data_bytes(mut self, bytes: usize) -> Self {
-        self.max_data = bytes;
-        self
-    }
+    synckit_core::store_settings_methods!();
 
     /// The file, unless the database is in memory.
     #[must_use]
