@@ -49,6 +49,37 @@ impl MemStoreBuilder {
         self
     }
 
+    /// What a URL names: `mem:`, with parameters after a question mark.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for another scheme, or a parameter that is unknown or has a wrong value.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let invalid = |what: String| Error::invalid("read store URL", what);
+        let query = match url.strip_prefix("mem:") {
+            Some("") => "",
+            Some(rest) => rest.strip_prefix('?').ok_or_else(|| {
+                invalid(format!(
+                    "a store in memory has no name: {url:?}; parameters follow as in mem:?max_bytes=N"
+                ))
+            })?,
+            None => return Err(invalid(format!("not the URL of a store in memory: {url:?}"))),
+        };
+        let mut builder = Self::default();
+        for pair in query.split('&').filter(|p| !p.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if name != "max_bytes" {
+                return Err(invalid(format!(
+                    "unknown parameter {name:?} in the URL of a store in memory; known is max_bytes"
+                )));
+            }
+            let bytes = value.parse().map_err(|e| {
+                invalid(format!("max_bytes is a number of bytes, not {value:?}")).with_source(e)
+            })?;
+            builder = builder.max_bytes(bytes);
+        }
+        Ok(builder)
+    }
+
     /// The empty store, with a log and a node of its own.
     #[must_use]
     pub fn build(self) -> MemStore {

@@ -22,6 +22,7 @@ pub struct SqliteConfig {
     pub(crate) path: Option<PathBuf>,
     pub(crate) durability: Durability,
     pub(crate) busy_timeout: Duration,
+    pub(crate) max_bytes: Option<u64>,
     pub(crate) settings: StoreSettings,
 }
 
@@ -33,6 +34,7 @@ impl SqliteConfig {
             path: None,
             durability: Durability::default(),
             busy_timeout: Duration::from_secs(5),
+            max_bytes: None,
             settings: StoreSettings::default(),
         }
     }
@@ -72,9 +74,15 @@ impl SqliteConfig {
                     })?;
                     config.busy_timeout(Duration::from_millis(ms))
                 }
+                ("max_bytes", bytes) => {
+                    let bytes = bytes.parse().map_err(|e| {
+                        invalid(format!("max_bytes is a number of bytes, not {bytes:?}")).with_source(e)
+                    })?;
+                    config.max_bytes(bytes)
+                }
                 (other, _) => {
                     return Err(invalid(format!(
-                        "unknown parameter {other:?} in the SQLite URL; known are durability and busy_timeout_ms"
+                        "unknown parameter {other:?} in the SQLite URL; known are durability, busy_timeout_ms and max_bytes"
                     )));
                 }
             };
@@ -93,6 +101,15 @@ impl SqliteConfig {
     #[must_use]
     pub const fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
+        self
+    }
+
+    /// How large the database may get, in bytes, rounded down to whole pages of 4 KiB; as large as SQLite can unless given. A
+    /// write that does not fit fails as a whole, as on a full disk; a database that is larger already can be read, and grows
+    /// no more.
+    #[must_use]
+    pub const fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
         self
     }
 
@@ -141,7 +158,9 @@ mod tests {
 
     #[test]
     fn parameters_take_effect_or_are_refused() {
-        let config = SqliteConfig::from_url("sqlite:a?durability=normal&busy_timeout_ms=7").unwrap();
+        let url = "sqlite:a?durability=normal&busy_timeout_ms=7&max_bytes=8192";
+        let config = SqliteConfig::from_url(url).unwrap();
+        assert_eq!(config.max_bytes, Some(8192));
         assert_eq!(config.durability, Durability::Normal);
         assert_eq!(config.busy_timeout, Duration::from_millis(7));
         for bad in ["sqlite:", "sqlite:a?x=1", "sqlite:a?durability=no", "sqlite:a?busy_timeout_ms=x", "mem:"]

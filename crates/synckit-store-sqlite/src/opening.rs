@@ -16,6 +16,8 @@ use crate::{
 };
 
 const READERS: u32 = 4;
+/// The size of a page, in bytes: SQLite's own choice, made here so that limits can be counted in pages.
+const PAGE_SIZE: u32 = 4096;
 /// What a writer touches it often touches again: the inner pages of its indexes, and the pages of a transaction. In KiB.
 const WRITER_CACHE: &str = "-32768";
 /// A reader mostly goes along the log, and what it comes back to is in the system's cache. In KiB.
@@ -133,7 +135,12 @@ fn options(config: &SqliteConfig, create: bool) -> Result<SqliteConnectOptions> 
         None => "sqlite::memory:".parse().map_err(from_sqlx("open store"))?,
         Some(path) => SqliteConnectOptions::new().filename(path).create_if_missing(create),
     };
+    let options = match config.max_bytes {
+        Some(bytes) => options.pragma("max_page_count", (bytes / u64::from(PAGE_SIZE)).max(1).to_string()),
+        None => options,
+    };
     Ok(options
+        .page_size(PAGE_SIZE)
         .busy_timeout(config.busy_timeout)
         .journal_mode(if config.path.is_none() { SqliteJournalMode::Memory } else { SqliteJournalMode::Wal })
         .synchronous(match config.durability {
