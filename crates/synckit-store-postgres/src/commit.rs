@@ -1,17 +1,18 @@
 //! Carrying out writes: one transaction at a time.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use sqlx::{Connection as _, PgConnection};
 use synckit_core::{
-    AggregateId, ErrorKind, Result,
-    plan::{Known, NodeState, Surroundings},
+    AggregateId, Error, ErrorKind, Result,
+    plan::{Known, NodeState},
     store::{Write, Written},
 };
 
 use crate::{
     error::from_sqlx,
     lookup::{self, Origins},
+    maintain::Step,
     notice, progress,
     queue::{self, Job},
     store::Inner,
@@ -74,6 +75,28 @@ impl Inner {
         done.map(|(written, _)| written)
     }
 
+    /// Changes the store in one transaction, which comes to its end even if the caller goes away.
+    pub(crate) async fn maintain(self: &Arc<Self>, step: Step) -> Result<()> {
+        const OPERATION: &str = "maintain store";
+        let store = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let _turn = store.queue.turn.lock().await;
+            let failed = from_sqlx(OPERATION);
+            let mut connection = store.writer.acquire().await.map_err(failed)?;
+            let mut tx = connection.begin().await.map_err(failed)?;
+            let done = step.run(&mut tx, store.tenant.number).await;
+            let ended = if done.is_ok() { tx.commit().await } else { tx.rollback().await };
+            if done.is_err() && ended.is_err() {
+                connection.close_on_drop();
+            }
+            done?;
+            ended.map_err(failed)
+        });
+        task.await.unwrap_or_else(|e| {
+            Err(Error::new(ErrorKind::Internal, OPERATION, "the change did not end").with_source(e))
+        })
+    }
+
     fn head_is_news(&self, before: &NodeState) -> bool {
         *self.head.borrow() > before.head.position && self.queue.is_empty()
     }
@@ -85,13 +108,11 @@ impl Inner {
 
     /// One transaction; gives the node before it, too.
     async fn transact(&self, connection: &mut PgConnection, request: Write) -> Result<(Written, NodeState)> {
-        let (failed, tenant, config) = (from_sqlx(OPERATION), self.tenant.number, &self.config);
+        let (failed, tenant) = (from_sqlx(OPERATION), self.tenant.number);
         let mut tx = connection.begin().await.map_err(failed)?;
-        let before = lookup::node(&mut tx, tenant, true).await?;
-        let mut around =
-            Surroundings::new(config.environment.clock.now(), config.environment.entropy.random());
-        around.tolerance = config.tolerance;
-        around.max_data = config.max_data;
+        let (before, standing) = lookup::lock(&mut tx, tenant).await?;
+        standing.may_write()?;
+        let around = self.config.settings.surroundings();
         let mut known = Known::of(before.clone());
         let mut origins = expected_origins(&request, &before);
         lookup::look_up(&mut tx, tenant, &request.lookup(&before), &mut known, &mut origins).await?;
@@ -105,17 +126,13 @@ impl Inner {
             tx.rollback().await.map_err(failed)?;
         } else {
             let origins = progress::after(&mut tx, tenant, &changes, &mut known, &mut origins).await?;
-            let stored = Stored { changes: &changes, node: &node, heads: &known.heads, origins };
+            let stored = Stored { changes: &changes, node: &node, heads: Some(&known.heads), origins };
             write::store(&mut tx, tenant, stored).await?;
             // To free much takes time, which a commit has to spare.
             let (committed, ()) = tokio::join!(biased; tx.commit(), async { drop((changes, known)) });
             committed.map_err(failed)?;
         }
-        let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
-        identity.log = node.log;
-        identity.node = node.node;
-        identity.former = node.former;
-        drop(identity);
+        self.is_now(node);
         self.saw(written.head.position);
         Ok((written, before))
     }

@@ -3,10 +3,7 @@
 use std::{fmt, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
-use synckit_core::{
-    CursorMode, Environment, Error, Result,
-    limits::{DEFAULT_CLOCK_TOLERANCE_MICROS, MAX_DATA_BYTES},
-};
+use synckit_core::{Error, Result, store::StoreSettings};
 use url::Url;
 
 const DEFAULT_TENANT: &str = "default";
@@ -32,11 +29,7 @@ pub struct PostgresConfig {
     pub(crate) max_connections: u32,
     pub(crate) acquire_timeout: Duration,
     pub(crate) lock_timeout: Duration,
-    pub(crate) label: String,
-    pub(crate) mode: CursorMode,
-    pub(crate) environment: Environment,
-    pub(crate) tolerance: u64,
-    pub(crate) max_data: usize,
+    pub(crate) settings: StoreSettings,
 }
 
 impl PostgresConfig {
@@ -97,11 +90,7 @@ impl PostgresConfig {
             max_connections: 8,
             acquire_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(10),
-            label: String::new(),
-            mode: CursorMode::Integer,
-            environment: Environment::default(),
-            tolerance: DEFAULT_CLOCK_TOLERANCE_MICROS,
-            max_data: MAX_DATA_BYTES,
+            settings: StoreSettings::default(),
         }
     }
 
@@ -171,40 +160,7 @@ impl PostgresConfig {
         self
     }
 
-    /// The node's name for people, when the store is created; empty by default.
-    #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
-        self
-    }
-
-    /// The node's mode, when the store is created; integer by default.
-    #[must_use]
-    pub const fn mode(mut self, mode: CursorMode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Where time and randomness come from; the machine by default.
-    #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
-    /// How far a stamp may be ahead of the clock, in microseconds; 5 minutes by default.
-    #[must_use]
-    pub const fn clock_tolerance(mut self, micros: u64) -> Self {
-        self.tolerance = micros;
-        self
-    }
-
-    /// Largest event data taken, in bytes; 1 MiB by default.
-    #[must_use]
-    pub const fn max_data_bytes(mut self, bytes: usize) -> Self {
-        self.max_data = bytes;
-        self
-    }
+    synckit_core::store_settings_methods!();
 
     /// The server and the database as messages show them.
     pub(crate) fn place(&self) -> String {

@@ -7,6 +7,7 @@ mod config;
 mod error;
 mod home;
 mod lookup;
+mod maintain;
 mod notice;
 mod pack;
 mod packed;

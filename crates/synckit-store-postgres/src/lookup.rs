@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 use synckit_core::{
-    AggregateId, EventId, LogId, Mark, NodeId, Result, VertexId, decode_offered,
+    AggregateId, Error, ErrorKind, EventId, LogId, Mark, NodeId, Result, VertexId, decode_offered,
     graph::{Vertex, decode_heads},
     plan::{Known, Lookup, NodeState},
-    store::{QuarantineSide, Quarantined, Refusal, RefusalCode},
+    store::{QuarantineSide, Quarantined, Refusal, RefusalCode, Standing},
 };
 
 use crate::{
@@ -49,24 +49,45 @@ pub(crate) fn list<'a, T: AsRef<str> + 'a>(texts: impl IntoIterator<Item = &'a T
     unique.into_iter().collect()
 }
 
-/// The node; locked until the transaction ends, if that is wanted.
-pub(crate) async fn node(connection: &mut PgConnection, tenant: i32, lock: bool) -> Result<NodeState> {
-    let sql = if lock {
-        "SELECT log, node, former, counter, clock, position, hash FROM tenants WHERE tenant = $1 FOR UPDATE"
-    } else {
-        "SELECT log, node, former, counter, clock, position, hash FROM tenants WHERE tenant = $1"
-    };
-    let row = sqlx::query(sql).bind(tenant).fetch_one(connection).await.map_err(from_sqlx(OPERATION))?;
+/// The node as it is now.
+pub(crate) async fn node(connection: &mut PgConnection, tenant: i32) -> Result<NodeState> {
+    let sql =
+        "SELECT log, node, former, counter, clock, position, hash, standing FROM tenants WHERE tenant = $1";
+    select(connection, tenant, sql).await.map(|(node, _)| node)
+}
+
+/// The node, and whether its log may be written to. Nobody else changes either until the transaction ends.
+pub(crate) async fn lock(connection: &mut PgConnection, tenant: i32) -> Result<(NodeState, Standing)> {
+    let sql = "SELECT log, node, former, counter, clock, position, hash, standing FROM tenants WHERE tenant = $1 \
+               FOR UPDATE";
+    select(connection, tenant, sql).await
+}
+
+pub(crate) async fn standing(connection: &mut PgConnection, tenant: i32) -> Result<Standing> {
+    let sql =
+        "SELECT log, node, former, counter, clock, position, hash, standing FROM tenants WHERE tenant = $1";
+    select(connection, tenant, sql).await.map(|(_, standing)| standing)
+}
+
+async fn select(
+    connection: &mut PgConnection,
+    tenant: i32,
+    sql: &'static str,
+) -> Result<(NodeState, Standing)> {
+    let row = sqlx::query(sql).bind(tenant).fetch_optional(connection).await.map_err(from_sqlx(OPERATION))?;
+    let row =
+        row.ok_or_else(|| Error::new(ErrorKind::NotFound, OPERATION, "the tenant is not there any more"))?;
     let row = Fields::of(&row)?;
     let former: Result<Vec<NodeId>> = row.bytes(2)?.chunks(16).map(NodeId::from_slice).collect();
-    Ok(NodeState {
+    let node = NodeState {
         log: LogId::from_slice(row.bytes(0)?)?,
         node: NodeId::from_slice(row.bytes(1)?)?,
         former: former?,
         counter: row.number(3)?,
         clock: row.timestamp(4)?,
         head: Mark { position: row.number(5)?, hash: row.hash(6)? },
-    })
+    };
+    Ok((node, Standing::parse(row.text(7)?)?))
 }
 
 pub(crate) async fn look_up(
@@ -154,7 +175,7 @@ async fn withdrawn(
     if ids.is_empty() {
         return Ok((ids, Vec::new()));
     }
-    let mut known = Known::of(node(connection, tenant, false).await?);
+    let mut known = Known::of(node(connection, tenant).await?);
     look_up(connection, tenant, &Lookup::of_ids(ids.clone()), &mut known, &mut Origins::new()).await?;
     Ok((ids, known.withdrawn_vertices().collect()))
 }

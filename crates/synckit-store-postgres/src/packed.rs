@@ -118,18 +118,30 @@ enum Parsed<'a> {
     End,
 }
 
-/// The rows that `COPY … TO STDOUT (FORMAT binary)` gives, each read as it comes.
-///
-/// A connection whose answer was not read to the end is of no further use.
+/// The rows that `COPY … TO STDOUT (FORMAT binary)` gives.
 pub(crate) async fn copied<T>(
     connection: &mut PgConnection,
     statement: &str,
     operation: &'static str,
     read: impl Fn(&Fields<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
+    let mut found = Vec::new();
+    each_copied(connection, statement, operation, |row| read(row).map(|row| found.push(row))).await?;
+    Ok(found)
+}
+
+/// The rows that `COPY … TO STDOUT (FORMAT binary)` gives, one by one as they come.
+///
+/// A connection whose answer was not read to the end is of no further use.
+pub(crate) async fn each_copied(
+    connection: &mut PgConnection,
+    statement: &str,
+    operation: &'static str,
+    mut take: impl FnMut(&Fields<'_>) -> Result<()>,
+) -> Result<()> {
     let failed = from_sqlx(operation);
     let mut chunks = connection.copy_out_raw(statement).await.map_err(failed)?;
-    let (mut found, mut begun, mut left) = (Vec::new(), false, Vec::new());
+    let (mut begun, mut left) = (false, Vec::new());
     while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
         // PostgreSQL sends a row at a time, and does not promise to.
         let mut rest: &[u8] = if left.is_empty() {
@@ -151,12 +163,12 @@ pub(crate) async fn copied<T>(
         while let Some((parsed, after)) = Fields::parse(rest)? {
             rest = after;
             if let Parsed::Row(fields) = parsed {
-                found.push(read(&fields)?);
+                take(&fields)?;
             }
         }
         left = rest.to_vec();
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The rows of an answer, each read as `read` says.

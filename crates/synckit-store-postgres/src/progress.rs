@@ -11,7 +11,7 @@ use synckit_core::{
 use crate::{
     error::from_sqlx,
     lookup::{self, Origins},
-    packed::{Fields, rows},
+    packed::{self, Fields, rows},
     read::signed,
 };
 
@@ -71,6 +71,29 @@ pub(crate) async fn after(
             record.counter = record.counter.max(counter);
         }
     }
+    Ok(recorded)
+}
+
+/// What is to be on record of all origins, worked out anew from all stamps.
+pub(crate) async fn worked_out(
+    connection: &mut PgConnection,
+    tenant: i32,
+) -> Result<BTreeMap<NodeId, Recorded>> {
+    let sql = format!(
+        "COPY (SELECT origin, counter, id FROM entries WHERE tenant = {tenant} \
+         UNION SELECT origin, counter, id FROM known_stamps WHERE tenant = {tenant} ORDER BY 1, 2) \
+         TO STDOUT (FORMAT binary)"
+    );
+    let mut recorded: BTreeMap<NodeId, Recorded> = BTreeMap::new();
+    packed::each_copied(connection, &sql, OPERATION, |row| {
+        let counter = row.number(1)?;
+        let record = recorded.entry(NodeId::from_slice(row.bytes(0)?)?).or_default();
+        record.ids ^= Progress::mix(counter, row.text(2)?);
+        record.held += u64::from(counter > record.counter);
+        record.counter = counter;
+        Ok(())
+    })
+    .await?;
     Ok(recorded)
 }
 

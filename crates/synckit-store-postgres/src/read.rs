@@ -29,7 +29,7 @@ pub(crate) async fn page(
     tenant: i32,
     request: &ReadRequest,
 ) -> Result<LogPage> {
-    let head = lookup::node(connection, tenant, false).await?.head;
+    let head = lookup::node(connection, tenant).await?.head;
     let lacking = match &request.missing_from {
         Some(theirs) => Some(progress::vector(connection, tenant).await?.lacking(theirs)),
         None => None,

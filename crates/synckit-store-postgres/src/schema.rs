@@ -1,18 +1,31 @@
 //! The tables, and how a database gets them.
 
-use sqlx::{Connection as _, PgConnection, Row as _, postgres::PgRow};
-use synckit_core::{CursorMode, Error, ErrorKind, Hash, LogId, NodeId, Result};
+use sqlx::{Connection as _, PgConnection, Row as _};
+use synckit_core::{
+    CursorMode, Error, ErrorKind, Hash, LogId, NodeId, Result,
+    store::{Identity, Standing},
+};
 
 use crate::{config::PostgresConfig, error::from_sqlx, home};
 
-const VERSION: i32 = 1;
-
-/// `docs/digest.md` shows how to read `entries` from outside; keep the two in step. Free text that may have any character in
-/// it, NUL included, is kept as bytes.
-const TABLES: &str = include_str!("schema.sql");
+/// What brings a database from a version to the next; the first one, from nothing. `docs/digest.md` shows how to read
+/// `entries` from outside; keep the two in step. Free text that may have any character in it, NUL included, is kept as
+/// bytes.
+const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 
 /// "syki": the first half of the advisory lock under which tables and tenants are made.
 const LOCK: i32 = 0x7379_6b69;
+
+/// How a store is to be opened.
+#[derive(Debug)]
+pub(crate) enum How {
+    /// It must exist.
+    Open,
+    /// It is made if there is none.
+    Create,
+    /// It is to be filled from the store with this identity.
+    Receive(Identity),
+}
 
 /// A tenant's row, as it does not change while a store is open.
 #[derive(Debug, Clone)]
@@ -33,42 +46,29 @@ fn failed(error: sqlx::Error) -> Error {
     from_sqlx("open store")(error)
 }
 
-/// Opens the tenant; makes the tables and the tenant first if that is wanted. All or nothing.
+/// Opens the tenant; makes the tables and the tenant first if that is wanted, all or nothing.
 pub(crate) async fn open(
     connection: &mut PgConnection,
     config: &PostgresConfig,
-    create: bool,
+    how: &How,
 ) -> Result<Opened> {
     check_encoding(connection).await?;
-    if let Some(opened) = look(connection, config).await? {
-        return Ok(opened);
+    let version = version(connection, config).await?;
+    let mut found = None;
+    if version == MIGRATIONS.len() {
+        found = row(connection, config, SELECT).await?;
     }
-    let missing = |what: String| Err(Error::new(ErrorKind::NotFound, "open store", what));
-    if !create {
-        return missing(format!(
-            "there is no store of the tenant {:?} in the schema {:?} of {}",
-            config.tenant,
-            config.schema,
-            config.place()
-        ));
+    if found.is_none() && (version > 0 || !matches!(how, How::Open)) {
+        make(connection, config, how).await?;
+        found = row(connection, config, SELECT).await?;
     }
-    let mut tx = connection.begin().await.map_err(failed)?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
-        .bind(LOCK)
-        .bind(&config.schema)
-        .execute(&mut *tx)
-        .await
-        .map_err(failed)?;
-    if version(&mut tx, config).await?.is_none() {
-        make_schema(&mut tx, config).await?;
-        sqlx::raw_sql(TABLES).execute(&mut *tx).await.map_err(failed)?;
+    if let Some(found) = found {
+        return settle(connection, config, how, found).await;
     }
-    make_tenant(&mut tx, config).await?;
-    tx.commit().await.map_err(failed)?;
-    match look(connection, config).await? {
-        Some(opened) => Ok(opened),
-        None => missing(format!("the tenant {:?} is gone again", config.tenant)),
-    }
+    let (tenant, schema) = (&config.tenant, &config.schema);
+    let what =
+        format!("there is no store of the tenant {tenant:?} in the schema {schema:?} of {}", config.place());
+    Err(Error::new(ErrorKind::NotFound, "open store", what))
 }
 
 async fn check_encoding(connection: &mut PgConnection) -> Result<()> {
@@ -81,8 +81,8 @@ async fn check_encoding(connection: &mut PgConnection) -> Result<()> {
     Err(Error::invalid("open store", what))
 }
 
-/// The version of the tables; none if there are none.
-async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Result<Option<i32>> {
+/// The version of the tables; 0 if there are none.
+async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Result<usize> {
     let there: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_version')",
     )
@@ -91,25 +91,52 @@ async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Resu
     .await
     .map_err(failed)?;
     if !there {
-        return Ok(None);
+        return Ok(0);
     }
     let version: Option<i32> = sqlx::query_scalar("SELECT version FROM schema_version")
         .fetch_optional(connection)
         .await
         .map_err(failed)?;
-    match version {
-        Some(VERSION) => Ok(version),
-        Some(newer) if newer > VERSION => Err(Error::new(
+    let known = MIGRATIONS.len();
+    match version.and_then(|version| usize::try_from(version).ok()) {
+        Some(newer) if newer > known => Err(Error::new(
             ErrorKind::SchemaTooNew,
             "open store",
-            format!("the database has schema {newer} and this version knows {VERSION}; use a newer synckit"),
+            format!("the database has schema {newer}, and this version knows {known}; use a newer synckit"),
         )),
+        Some(version) if version > 0 => Ok(version),
         _ => Err(Error::new(
             ErrorKind::Corrupt,
             "open store",
             format!("the schema {:?} has tables that are not a synckit store's", config.schema),
         )),
     }
+}
+
+/// Makes what is missing: schema, tables, tenant. Whoever comes second finds it made.
+async fn make(connection: &mut PgConnection, config: &PostgresConfig, how: &How) -> Result<()> {
+    let mut tx = connection.begin().await.map_err(failed)?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
+        .bind(LOCK)
+        .bind(&config.schema)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
+    let version = version(&mut tx, config).await?;
+    if version == 0 {
+        make_schema(&mut tx, config).await?;
+    }
+    for (step, sql) in MIGRATIONS.iter().enumerate().skip(version) {
+        sqlx::raw_sql(*sql).execute(&mut *tx).await.map_err(failed)?;
+        let noted = sqlx::query("UPDATE schema_version SET version = $1").bind(i32::try_from(step + 1).ok());
+        noted.execute(&mut *tx).await.map_err(failed)?;
+    }
+    match how {
+        How::Open => {}
+        How::Create => make_tenant(&mut tx, config, None).await?,
+        How::Receive(from) => make_tenant(&mut tx, config, Some(from)).await?,
+    }
+    tx.commit().await.map_err(failed)
 }
 
 /// Makes the PostgreSQL schema. One that is there already will do, if the user may make tables in it.
@@ -119,80 +146,128 @@ async fn make_schema(connection: &mut PgConnection, config: &PostgresConfig) -> 
         .fetch_one(&mut *connection)
         .await
         .map_err(failed)?;
-    if there {
-        return Ok(());
+    if !there {
+        // The name is made of letters, digits and underscores.
+        let sql = format!("CREATE SCHEMA \"{}\"", config.schema);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await.map_err(failed)?;
     }
-    // The name is made of letters, digits and underscores.
-    let sql = format!("CREATE SCHEMA \"{}\"", config.schema);
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.map_err(failed).map(drop)
+    let table = "CREATE TABLE schema_version (one boolean PRIMARY KEY CHECK (one), version integer NOT NULL); \
+                 INSERT INTO schema_version VALUES (true, 0)";
+    sqlx::raw_sql(table).execute(connection).await.map_err(failed).map(drop)
 }
 
-async fn make_tenant(connection: &mut PgConnection, config: &PostgresConfig) -> Result<()> {
+/// Makes a tenant whose node is new, or that of the log to be received.
+async fn make_tenant(
+    connection: &mut PgConnection,
+    config: &PostgresConfig,
+    received: Option<&Identity>,
+) -> Result<()> {
+    let new = config.settings.new_node();
+    let label = received.map_or(&config.settings.label, |from| &from.label);
+    if label.contains('\0') {
+        return Err(Error::invalid("open store", "PostgreSQL takes no label with a NUL in it"));
+    }
     let home = home::of(connection).await?;
-    let entropy = &config.environment.entropy;
     sqlx::query(
-        "INSERT INTO tenants (name, log, node, former, label, mode, counter, clock, position, hash, home) \
-         VALUES ($1, $2, $3, '', $4, $5, 0, 0, 0, $6, $7) ON CONFLICT (name) DO NOTHING",
+        "INSERT INTO tenants (name, log, node, former, label, mode, counter, clock, position, hash, home, standing) \
+         VALUES ($1, $2, $3, '', $4, $5, 0, 0, 0, $6, $7, $8) ON CONFLICT (name) DO NOTHING",
     )
     .bind(&config.tenant)
-    .bind(LogId::from_u128(entropy.random()).to_bytes())
-    .bind(NodeId::from_u128(entropy.random()).to_bytes())
-    .bind(&config.label)
-    .bind(config.mode.to_string())
+    .bind(received.map_or(new.log, |from| from.log).to_bytes())
+    .bind(received.map_or(new.node, |from| from.node).to_bytes())
+    .bind(label)
+    .bind(received.map_or(config.settings.mode, |from| from.mode).to_string())
     .bind(Hash::ZERO.as_bytes().as_slice())
     .bind(home)
+    .bind(if received.is_some() { Standing::Filling } else { Standing::Live }.to_text())
     .execute(connection)
     .await
     .map_err(failed)
     .map(drop)
 }
 
-async fn row(connection: &mut PgConnection, config: &PostgresConfig, lock: &str) -> Result<Option<PgRow>> {
-    let sql = format!("SELECT tenant, label, mode, home, node FROM tenants WHERE name = $1{lock}");
-    sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(&config.tenant)
-        .fetch_optional(connection)
-        .await
-        .map_err(failed)
+const SELECT: &str = "SELECT tenant, label, mode, home, node, log, standing FROM tenants WHERE name = $1";
+const SELECT_LOCKED: &str =
+    "SELECT tenant, label, mode, home, node, log, standing FROM tenants WHERE name = $1 FOR UPDATE";
+
+/// What is in a tenant's row when a store is opened.
+struct Row {
+    tenant: Tenant,
+    home: Option<String>,
+    node: NodeId,
+    log: LogId,
+    standing: Standing,
 }
 
-/// The tenant, if it is there. One that lives somewhere else than before gets a new node and a new log: it was copied.
-async fn look(connection: &mut PgConnection, config: &PostgresConfig) -> Result<Option<Opened>> {
-    if version(connection, config).await?.is_none() {
-        return Ok(None);
-    }
-    let Some(found) = row(connection, config, "").await? else { return Ok(None) };
-    let mode: String = found.try_get(2).map_err(failed)?;
+async fn row(
+    connection: &mut PgConnection,
+    config: &PostgresConfig,
+    sql: &'static str,
+) -> Result<Option<Row>> {
+    let found = sqlx::query(sql).bind(&config.tenant).fetch_optional(connection).await.map_err(failed)?;
+    let Some(row) = found else { return Ok(None) };
+    let mode: &str = row.try_get(2).map_err(failed)?;
     let tenant = Tenant {
-        number: found.try_get(0).map_err(failed)?,
-        label: found.try_get(1).map_err(failed)?,
+        number: row.try_get(0).map_err(failed)?,
+        label: row.try_get(1).map_err(failed)?,
         mode: mode.parse()?,
     };
+    Ok(Some(Row {
+        tenant,
+        home: row.try_get(3).map_err(failed)?,
+        node: NodeId::from_slice(row.try_get(4).map_err(failed)?)?,
+        log: LogId::from_slice(row.try_get(5).map_err(failed)?)?,
+        standing: Standing::parse(row.try_get(6).map_err(failed)?)?,
+    }))
+}
+
+/// Takes the tenant as it is. One that lives somewhere else than before gets a new node and a new log: it was copied.
+async fn settle(
+    connection: &mut PgConnection,
+    config: &PostgresConfig,
+    how: &How,
+    found: Row,
+) -> Result<Opened> {
+    check_standing(&found, how)?;
     let home = home::of(connection).await?;
-    let known = |row: &PgRow| row.try_get::<Option<String>, _>(3).map_err(failed);
-    if known(&found)?.is_some_and(|known| home::same(&known, &home)) {
-        return Ok(Some(Opened { tenant, copied: None }));
+    let known = |row: &Row| row.home.as_deref().is_some_and(|before| home::same(before, &home));
+    if known(&found) || matches!(how, How::Receive(_)) {
+        return Ok(Opened { tenant: found.tenant, copied: None });
     }
     let mut tx = connection.begin().await.map_err(failed)?;
-    let Some(found) = row(&mut tx, config, " FOR UPDATE").await? else { return Ok(None) };
-    let before = known(&found)?;
-    let former = NodeId::from_slice(found.try_get(4).map_err(failed)?)?;
-    let copied = before.is_some_and(|before| !home::same(&before, &home));
-    let entropy = &config.environment.entropy;
-    let node = if copied { NodeId::from_u128(entropy.random()) } else { former };
+    // Another process may have done all this meanwhile.
+    let found = row(&mut tx, config, SELECT_LOCKED).await?.unwrap_or(found);
+    if known(&found) {
+        return Ok(Opened { tenant: found.tenant, copied: None });
+    }
+    let new = config.settings.new_node();
+    let copied = found.home.is_some();
     let update = if copied {
         sqlx::query(
             "UPDATE tenants SET home = $2, former = former || node, node = $3, log = $4, counter = 0 \
              WHERE tenant = $1",
         )
-        .bind(tenant.number)
-        .bind(home)
-        .bind(node.to_bytes())
-        .bind(LogId::from_u128(entropy.random()).to_bytes())
+        .bind(found.tenant.number)
+        .bind(&home)
+        .bind(new.node.to_bytes())
+        .bind(new.log.to_bytes())
     } else {
-        sqlx::query("UPDATE tenants SET home = $2 WHERE tenant = $1").bind(tenant.number).bind(home)
+        sqlx::query("UPDATE tenants SET home = $2 WHERE tenant = $1").bind(found.tenant.number).bind(&home)
     };
     update.execute(&mut *tx).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
-    Ok(Some(Opened { tenant, copied: copied.then_some((former, node)) }))
+    Ok(Opened { tenant: found.tenant, copied: copied.then_some((found.node, new.node)) })
+}
+
+/// Whether the store may be opened so.
+fn check_standing(row: &Row, how: &How) -> Result<()> {
+    let How::Receive(from) = how else { return row.standing.may_open() };
+    let refused = |what: &str| Err(Error::invalid("fill store", what.to_owned()));
+    if row.standing.may_fill().is_err() {
+        return refused("there is a store already; a copy needs a place where there is none");
+    }
+    if (row.log, row.node) != (from.log, from.node) {
+        return refused("a copy of another log was begun there; finish that one, or remove it");
+    }
+    Ok(())
 }

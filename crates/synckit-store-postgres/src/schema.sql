@@ -10,7 +10,8 @@ CREATE TABLE tenants (
     clock bigint NOT NULL,
     position bigint NOT NULL,
     hash bytea NOT NULL,
-    home text
+    home text,
+    standing text NOT NULL
 ) WITH (fillfactor = 20);
 CREATE TABLE entries (
     tenant integer NOT NULL,
@@ -135,8 +136,3 @@ CREATE TABLE quarantine (
     held bytea,
     PRIMARY KEY (tenant, side, peer, id, origin, counter)
 );
-CREATE TABLE schema_version (
-    one boolean PRIMARY KEY CHECK (one),
-    version integer NOT NULL
-);
-INSERT INTO schema_version VALUES (true, 1);

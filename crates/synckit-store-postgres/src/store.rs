@@ -14,9 +14,10 @@ use sqlx::{
 use synckit_core::{
     AggregateId, ConflictId, Error, ErrorKind, EventId, EventStore, Hash, Mark, NodeId, Result, VectorCursor,
     graph::AggregateGraph,
+    plan::{Changes, NodeState},
     store::{
-        CheckpointRow, Identity, LogEntry, LogPage, OpenConflict, Quarantined, ReadRequest, ReviewRow,
-        StoredDecision, SyncTurn, Write, Written,
+        CheckpointRow, Identity, LogEntry, LogPage, OpenConflict, Quarantined, ReadRequest, ReviewRow, Rows,
+        Standing, StoreMaintenance, StoredDecision, SyncTurn, Table, Write, Written,
     },
 };
 use tokio::sync::watch;
@@ -25,11 +26,12 @@ use crate::{
     config::PostgresConfig,
     error::from_sqlx,
     lookup,
+    maintain::{self, Step},
     notice::Ear,
     progress,
     queue::Queue,
     read::{self, Reviewed},
-    schema::{self, Tenant},
+    schema::{self, How, Tenant},
     turn::Turns,
 };
 
@@ -64,7 +66,7 @@ impl PostgresStore {
     /// [`ErrorKind::Unauthorized`] or [`ErrorKind::Forbidden`] as the server says; [`ErrorKind::Unavailable`] if it cannot be
     /// reached; any error of PostgreSQL.
     pub async fn open(config: PostgresConfig) -> Result<Self> {
-        Self::connect(config, false).await
+        Self::connect(config, How::Open).await
     }
 
     /// Opens a store, and makes tables and tenant first if they are not there. The database must exist.
@@ -72,18 +74,28 @@ impl PostgresStore {
     /// # Errors
     /// As [`open`](Self::open), but for a schema or tenant that is not there.
     pub async fn create(config: PostgresConfig) -> Result<Self> {
-        Self::connect(config, true).await
+        Self::connect(config, How::Create).await
     }
 
-    async fn connect(config: PostgresConfig, create: bool) -> Result<Self> {
+    /// Makes a tenant that is to be filled from the store with this identity, or opens one whose filling was interrupted; see
+    /// [`StoreMaintenance`]. Label and mode are those of the identity.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if there is a store already, or one that is filled from another log; else as
+    /// [`create`](Self::create).
+    pub async fn receive(config: PostgresConfig, identity: &Identity) -> Result<Self> {
+        Self::connect(config, How::Receive(identity.clone())).await
+    }
+
+    async fn connect(config: PostgresConfig, how: How) -> Result<Self> {
         let options = options(&config);
         let mut connection = connect(&config, &options).await?;
-        let opened = schema::open(&mut connection, &config, create).await?;
+        let opened = schema::open(&mut connection, &config, &how).await?;
         if let Some((former, now)) = opened.copied {
             tracing::warn!(%former, %now, "this store is a copy; it goes on as a new node");
         }
         let tenant = opened.tenant;
-        let node = lookup::node(&mut connection, tenant.number, false).await?;
+        let node = lookup::node(&mut connection, tenant.number).await?;
         connection.close().await.map_err(from_sqlx("open store"))?;
         let mut identity = Identity::new(node.log, node.node, tenant.label.clone(), tenant.mode);
         identity.former = node.former;
@@ -171,10 +183,18 @@ impl Inner {
         });
     }
 
+    /// Takes note of the node's ids.
+    pub(crate) fn is_now(&self, node: NodeState) {
+        let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        identity.log = node.log;
+        identity.node = node.node;
+        identity.former = node.former;
+    }
+
     /// Looks where the log ends.
     pub(crate) async fn refresh(self: &Arc<Self>) -> Result<()> {
         let tenant = self.tenant.number;
-        let node = self.reading("read head", move |c| Box::pin(lookup::node(c, tenant, false))).await?;
+        let node = self.reading("read head", move |c| Box::pin(lookup::node(c, tenant))).await?;
         self.saw(node.head.position);
         Ok(())
     }
@@ -227,7 +247,7 @@ impl EventStore for PostgresStore {
 
     async fn head(&self) -> Result<Mark> {
         let tenant = self.0.tenant.number;
-        Ok(self.0.reading("read head", move |c| Box::pin(lookup::node(c, tenant, false))).await?.head)
+        Ok(self.0.reading("read head", move |c| Box::pin(lookup::node(c, tenant))).await?.head)
     }
 
     async fn write(&self, write: Write) -> Result<Written> {
@@ -378,5 +398,50 @@ impl EventStore for PostgresStore {
         tokio::join!(writing, reading);
         self.0.head.send_modify(|_| {});
         Ok(())
+    }
+
+    fn maintenance(&self) -> Option<&dyn StoreMaintenance> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl StoreMaintenance for PostgresStore {
+    async fn standing(&self) -> Result<Standing> {
+        let tenant = self.0.tenant.number;
+        self.0.reading("read standing", move |c| Box::pin(lookup::standing(c, tenant))).await
+    }
+
+    async fn node(&self) -> Result<NodeState> {
+        let tenant = self.0.tenant.number;
+        self.0.reading("read node", move |c| Box::pin(lookup::node(c, tenant))).await
+    }
+
+    async fn rows(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Rows> {
+        let (tenant, after) = (self.0.tenant.number, after.map(<[u8]>::to_vec));
+        let read = self.0.reading("read rows", move |c| {
+            Box::pin(async move { maintain::rows(c, tenant, table, after.as_deref(), limit).await })
+        });
+        read.await
+    }
+
+    async fn fill(&self, changes: Changes) -> Result<()> {
+        self.0.maintain(Step::Fill(Box::new(changes))).await
+    }
+
+    async fn complete(&self, node: NodeState) -> Result<()> {
+        self.0.maintain(Step::Complete(node.clone())).await?;
+        self.0.saw(node.head.position);
+        self.0.is_now(node);
+        Ok(())
+    }
+
+    async fn seal(&self, successor: &str) -> Result<()> {
+        self.0.maintain(Step::Seal { successor: successor.to_owned() }).await
+    }
+
+    async fn integrity(&self) -> Result<Vec<String>> {
+        let tenant = self.0.tenant.number;
+        self.0.reading_at_once("check store", move |c| Box::pin(maintain::integrity(c, tenant))).await
     }
 }

@@ -26,8 +26,8 @@ pub(crate) struct Stored<'a> {
     pub(crate) changes: &'a Changes,
     /// The node as it is afterwards.
     pub(crate) node: &'a NodeState,
-    /// The heads as they were before, of all aggregates that are changed and were there.
-    pub(crate) heads: &'a HashMap<AggregateId, Vec<Head>>,
+    /// The heads as they were before, of all aggregates that are changed and were there, if they are known.
+    pub(crate) heads: Option<&'a HashMap<AggregateId, Vec<Head>>>,
     /// The origins of the new stamps as they are afterwards.
     pub(crate) origins: BTreeMap<NodeId, Recorded>,
 }
@@ -40,7 +40,7 @@ pub(crate) async fn store(connection: &mut PgConnection, tenant: i32, stored: St
         run(connection, sqlx::query(sql).bind(tenant).bind(positions)).await?;
     }
     entries(connection, tenant, &changes.entries).await?;
-    let new = |heads: &&NewHeads| !stored.heads.contains_key(&heads.aggregate);
+    let new = |new: &&NewHeads| stored.heads.is_some_and(|before| !before.contains_key(&new.aggregate));
     let (new, mut others): (Vec<_>, Vec<_>) = changes.heads.iter().partition(new);
     if new.len() < MANY {
         others.extend(new);

@@ -10,19 +10,18 @@ use synckit_testkit::{Fixture, Setup};
 
 async fn fresh(setup: Setup) -> Fixture {
     let database = Database::shared().await;
-    let config = database
-        .config()
-        .mode(setup.mode)
-        .label(setup.label)
-        .environment(setup.environment)
-        .clock_tolerance(setup.clock_tolerance)
-        .max_data_bytes(setup.max_data_bytes);
+    let config = database.config().settings(setup.settings());
+    let moved = database.config().settings(setup.settings());
     let store = PostgresStore::create(config.clone()).await.unwrap();
     let open = move || {
         let config = config.clone();
         async { PostgresStore::open(config).await.unwrap() }
     };
-    Fixture::new(store).guard(database).reopen(open)
+    let receive = move |identity| {
+        let config = moved.clone();
+        async move { PostgresStore::receive(config, &identity).await.unwrap() }
+    };
+    Fixture::new(store).guard(database).reopen(open).receive(receive)
 }
 
 synckit_testkit::event_store_conformance!(fresh);
