@@ -29,6 +29,11 @@ fn a_store_moves_and_the_old_one_is_sealed() {
     let after = bench.run(&["status", "--json", "--store", "sqlite:new.db"]).ok().json();
     assert_eq!((&before["node"], &before["head"]), (&after["node"], &after["head"]));
     assert_eq!(bench.digest("old"), bench.digest("new"));
+    let sealed = bench.run(&["status", "--json", "--store", "sqlite:old.db"]).ok().json();
+    assert_eq!(
+        (&sealed["moved_to"], &after["moved_to"]),
+        (&"sqlite:new.db".into(), &serde_json::Value::Null)
+    );
     bench.append("new", "later", "a-1", "1");
     let append = ["append", "--store", "sqlite:old.db", "--type", "t", "--aggregate", "x", "--data", "1"];
     bench.run(&append).failed(1, &["moved to sqlite:new.db"]);
