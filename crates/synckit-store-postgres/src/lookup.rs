@@ -20,25 +20,36 @@ use crate::{
 const OPERATION: &str = "look up";
 
 /// Everything that a write asks for as a rule, as one answer. The first column says what a row is.
+///
+/// Here as everywhere, `OFFSET 0` keeps a name's look-up inside of the loop over the names: PostgreSQL may turn a plain join
+/// around while tables are small, and would keep to that when they are not.
 const LOOK_UP: &str = "
-SELECT 0 AS kind, e.id, e.event_type, e.aggregate_id, e.position, e.counter, e.timestamp, e.stub, e.origin, e.parents, e.content
-    FROM unnest($2::text[]) j JOIN entries e ON e.tenant = $1 AND e.id = j AND NOT e.superseded
+SELECT 0 AS kind, e.* FROM unnest($2::text[]) j CROSS JOIN LATERAL (
+    SELECT e.id, e.event_type, e.aggregate_id, e.position, e.counter, e.timestamp, e.stub, e.origin, e.parents, e.content
+    FROM entries e WHERE e.tenant = $1 AND e.id = j AND NOT e.superseded OFFSET 0) e
 UNION ALL SELECT 1, a.aggregate_id, NULL, NULL, NULL, NULL, NULL, NULL, a.heads, NULL, NULL
-    FROM unnest($3::text[]) j JOIN aggregates a ON a.tenant = $1 AND a.aggregate_id = j
+    FROM unnest($3::text[]) j CROSS JOIN LATERAL (
+    SELECT * FROM aggregates a WHERE a.tenant = $1 AND a.aggregate_id = j OFFSET 0) a
 UNION ALL SELECT 2, c.id, NULL, c.aggregate_id, NULL, c.counter, c.timestamp, NULL, c.origin, c.parents, c.content
-    FROM unnest($2::text[]) j JOIN withdrawn c ON c.tenant = $1 AND c.id = j
+    FROM unnest($2::text[]) j CROSS JOIN LATERAL (
+    SELECT * FROM withdrawn c WHERE c.tenant = $1 AND c.id = j OFFSET 0) c
     WHERE EXISTS (SELECT 1 FROM withdrawn WHERE tenant = $1)
 UNION ALL SELECT 3, c.id, NULL, c.aggregate_id, NULL, c.counter, c.timestamp, NULL, c.origin, c.parents, c.content
-    FROM unnest($2::text[]) j JOIN other_claims c ON c.tenant = $1 AND c.id = j
+    FROM unnest($2::text[]) j CROSS JOIN LATERAL (
+    SELECT * FROM other_claims c WHERE c.tenant = $1 AND c.id = j OFFSET 0) c
     WHERE EXISTS (SELECT 1 FROM other_claims WHERE tenant = $1)
 UNION ALL SELECT 4, d.vertex, NULL, d.aggregate_id, NULL, NULL, d.timestamp, NULL, NULL, NULL, NULL
-    FROM unnest($4::text[]) j JOIN decisions d ON d.tenant = $1 AND d.vertex = j
+    FROM unnest($4::text[]) j CROSS JOIN LATERAL (
+    SELECT * FROM decisions d WHERE d.tenant = $1 AND d.vertex = j OFFSET 0) d
 UNION ALL SELECT 5, e.id, NULL, NULL, NULL, e.counter, NULL, NULL, NULL, NULL, NULL
-    FROM unnest($6::bigint[]) j JOIN entries e ON e.tenant = $1 AND e.origin = $5 AND e.counter = j
+    FROM unnest($6::bigint[]) j CROSS JOIN LATERAL (
+    SELECT id, counter FROM entries e WHERE e.tenant = $1 AND e.origin = $5 AND e.counter = j OFFSET 0) e
 UNION ALL SELECT 5, s.id, NULL, NULL, NULL, s.counter, NULL, NULL, NULL, NULL, NULL
-    FROM unnest($6::bigint[]) j JOIN known_stamps s ON s.tenant = $1 AND s.origin = $5 AND s.counter = j
+    FROM unnest($6::bigint[]) j CROSS JOIN LATERAL (
+    SELECT id, counter FROM known_stamps s WHERE s.tenant = $1 AND s.origin = $5 AND s.counter = j OFFSET 0) s
 UNION ALL SELECT 6, NULL, NULL, NULL, o.counter, o.held, NULL, NULL, o.origin, o.ids, NULL
-    FROM unnest($7::bytea[]) j JOIN origins o ON o.tenant = $1 AND o.origin = j";
+    FROM unnest($7::bytea[]) j CROSS JOIN LATERAL (
+    SELECT * FROM origins o WHERE o.tenant = $1 AND o.origin = j OFFSET 0) o";
 
 /// What is known of the origins that a write may be about.
 pub(crate) type Origins = BTreeMap<NodeId, Option<Recorded>>;
@@ -127,9 +138,9 @@ pub(crate) async fn look_up(
         known.quarantine = quarantine(connection, tenant).await?;
     }
     if let Some(log) = lookup.unstamped_from {
-        let sql = "SELECT DISTINCT ON (e.aggregate_id) e.aggregate_id, e.id FROM unnest($2::text[]) j \
-                   JOIN entries e ON e.tenant = $1 AND e.aggregate_id = j AND NOT e.superseded \
-                   WHERE e.origin = $3 ORDER BY e.aggregate_id, e.counter DESC";
+        let sql = "SELECT j, e.id FROM unnest($2::text[]) j CROSS JOIN LATERAL (SELECT e.id FROM entries e \
+                   WHERE e.tenant = $1 AND e.aggregate_id = j AND NOT e.superseded AND e.origin = $3 \
+                   ORDER BY e.counter DESC LIMIT 1) e";
         let query = sqlx::query(sql).bind(tenant).bind(list(&lookup.aggregates)).bind(log.to_bytes());
         let found = query.fetch_all(connection).await.map_err(from_sqlx(OPERATION))?;
         let last = |row: &Fields<'_>| Ok((AggregateId::new(row.text(0)?)?, EventId::new(row.text(1)?)?));
@@ -167,8 +178,8 @@ async fn withdrawn(
     tenant: i32,
     aggregates: &[&str],
 ) -> Result<(BTreeSet<EventId>, Vec<(AggregateId, Vertex)>)> {
-    let sql =
-        "SELECT w.id FROM unnest($2::text[]) j JOIN withdrawn w ON w.tenant = $1 AND w.aggregate_id = j";
+    let sql = "SELECT w.id FROM unnest($2::text[]) j CROSS JOIN LATERAL \
+               (SELECT w.id FROM withdrawn w WHERE w.tenant = $1 AND w.aggregate_id = j OFFSET 0) w";
     let query = sqlx::query(sql).bind(tenant).bind(aggregates);
     let found = query.fetch_all(&mut *connection).await.map_err(from_sqlx("read history"))?;
     let ids: BTreeSet<EventId> = rows(&found, |row| EventId::new(row.text(0)?))?.into_iter().collect();
@@ -192,8 +203,8 @@ pub(crate) async fn vertices(
     let names = list(aggregates);
     let (ids, withdrawn) = withdrawn(connection, tenant, &names).await?;
     let sql = format!(
-        "SELECT {} FROM unnest($2::text[]) j JOIN entries e ON e.tenant = $1 AND e.aggregate_id = j \
-         WHERE NOT e.superseded",
+        "SELECT e.* FROM unnest($2::text[]) j CROSS JOIN LATERAL (SELECT {} FROM entries e \
+         WHERE e.tenant = $1 AND e.aggregate_id = j AND NOT e.superseded OFFSET 0) e",
         packed::VERTEX
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(tenant).bind(names);

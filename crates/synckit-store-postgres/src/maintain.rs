@@ -112,12 +112,12 @@ pub(crate) async fn rows(
         Table::Withdrawn => {
             "SELECT c.id, c.id, NULL, c.aggregate_id, NULL, c.counter, c.timestamp, NULL, c.origin, c.parents, c.content \
              FROM (SELECT DISTINCT id FROM withdrawn WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3) j \
-             JOIN withdrawn c ON c.tenant = $1 AND c.id = j.id ORDER BY c.id"
+             CROSS JOIN LATERAL (SELECT * FROM withdrawn c WHERE c.tenant = $1 AND c.id = j.id OFFSET 0) c ORDER BY c.id"
         }
         Table::OtherClaims => {
             "SELECT c.id, c.id, NULL, c.aggregate_id, NULL, c.counter, c.timestamp, NULL, c.origin, c.parents, c.content \
              FROM (SELECT DISTINCT id FROM other_claims WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3) j \
-             JOIN other_claims c ON c.tenant = $1 AND c.id = j.id ORDER BY c.id"
+             CROSS JOIN LATERAL (SELECT * FROM other_claims c WHERE c.tenant = $1 AND c.id = j.id OFFSET 0) c ORDER BY c.id"
         }
         other => return Err(Error::invalid(OPERATION, format!("the table {other:?} is not known here"))),
     };

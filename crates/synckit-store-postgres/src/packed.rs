@@ -25,7 +25,8 @@ pub(crate) const ENTRY: &str = "e.position, e.counter, e.timestamp, e.stub, e.su
 pub(crate) const VERTEX: &str = "e.position, e.counter, e.timestamp, e.stub, e.id, e.event_type, e.aggregate_id, \
     e.parents, CASE WHEN e.event_type = 'synckit.resolution' THEN e.data ELSE '' END, e.origin";
 
-fn damaged(what: impl Into<String>) -> Error {
+pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
+    let what = format!("a stored row is damaged: {what}; `synckit doctor` says more");
     Error::new(ErrorKind::Corrupt, "read", what)
 }
 
@@ -40,7 +41,7 @@ impl<'a> Fields<'a> {
             return Ok(Some((Parsed::End, rest)));
         };
         let mut fields = [None; MOST_FIELDS];
-        let fields_read = fields.get_mut(..count).ok_or_else(|| damaged("a row has too many fields"))?;
+        let fields_read = fields.get_mut(..count).ok_or_else(|| damaged("it has too many fields"))?;
         for field in fields_read {
             let Some((length, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
             rest = after;
@@ -69,7 +70,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn bytes(&self, i: usize) -> Result<&'a [u8]> {
-        self.optional(i).ok_or_else(|| damaged(format!("the column {i} of a row is empty")))
+        self.optional(i).ok_or_else(|| damaged(format!("the column {i} is empty")))
     }
 
     pub(crate) fn text(&self, i: usize) -> Result<&'a str> {
@@ -156,7 +157,7 @@ pub(crate) async fn each_copied(
                 continue;
             };
             if !header.starts_with(SIGNATURE) {
-                return Err(damaged("what PostgreSQL sends does not begin as COPY does"));
+                return Err(damaged("it does not begin as COPY does"));
             }
             (begun, rest) = (true, rows);
         }

@@ -127,10 +127,12 @@ async fn existing<'a>(
         return Ok(Vec::new());
     }
     let origins: Vec<[u8; 16]> = pairs.iter().map(|(origin, _)| origin.to_bytes()).collect();
-    let sql = "SELECT e.origin, e.counter, e.id FROM unnest($2::bytea[], $3::bigint[]) j (origin, counter) \
-               JOIN entries e ON e.tenant = $1 AND e.origin = j.origin AND e.counter = j.counter \
-               UNION SELECT s.origin, s.counter, s.id FROM unnest($2::bytea[], $3::bigint[]) j (origin, counter) \
-               JOIN known_stamps s ON s.tenant = $1 AND s.origin = j.origin AND s.counter = j.counter";
+    let sql = "SELECT j.origin, j.counter, e.id FROM unnest($2::bytea[], $3::bigint[]) j (origin, counter) \
+               CROSS JOIN LATERAL (SELECT e.id FROM entries e \
+               WHERE e.tenant = $1 AND e.origin = j.origin AND e.counter = j.counter OFFSET 0) e \
+               UNION ALL SELECT j.origin, j.counter, s.id FROM unnest($2::bytea[], $3::bigint[]) j (origin, counter) \
+               CROSS JOIN LATERAL (SELECT s.id FROM known_stamps s \
+               WHERE s.tenant = $1 AND s.origin = j.origin AND s.counter = j.counter OFFSET 0) s";
     let found = sqlx::query(sql)
         .bind(tenant)
         .bind(origins.iter().map(|o| o.as_slice()).collect::<Vec<_>>())

@@ -2,7 +2,8 @@
 
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use synckit_core::{
-    AggregateId, ConflictId, EventId, Hash, Lacking, LogId, Mark, Result, VertexId, decode_parents,
+    AggregateId, ConflictId, EventId, Hash, Lacking, LogId, Mark, Result, VertexId, content_hash,
+    decode_parents,
     store::{Checkpoint, LogEntry, LogPage, OpenConflict, ReadRequest, ReviewRow, StoredDecision},
 };
 
@@ -58,7 +59,7 @@ pub(crate) async fn page(
                     reached = mark_at(connection, tenant, mark.position - 1).await?;
                     break 'pages;
                 }
-                entries.push(shaped);
+                entries.push(verified(shaped)?);
             }
             last = mark.position;
         }
@@ -70,6 +71,14 @@ pub(crate) async fn page(
         reached = mark_at(connection, tenant, request.after.min(head.position)).await?;
     }
     Ok(LogPage { entries, next: reached, head, has_more: reached.position < head.position })
+}
+
+/// The entry, if its content is what it was.
+fn verified(entry: LogEntry) -> Result<LogEntry> {
+    if entry.stub || content_hash(&entry.event) == entry.content {
+        return Ok(entry);
+    }
+    Err(packed::damaged(format!("{} at position {} is not what it was", entry.event.id, entry.position)))
 }
 
 async fn mark_at(connection: &mut PgConnection, tenant: i32, position: u64) -> Result<Mark> {
@@ -93,7 +102,8 @@ fn ranges(lacking: &Lacking) -> Ranges {
 /// The first position of an entry among them.
 async fn first_of(connection: &mut PgConnection, tenant: i32, lacking: &Lacking) -> Result<Option<u64>> {
     let sql = "SELECT min(e.position) FROM unnest($2::bytea[], $3::bigint[], $4::bigint[]) j (origin, first, last) \
-               JOIN entries e ON e.tenant = $1 AND e.origin = j.origin AND e.counter BETWEEN j.first AND j.last";
+               CROSS JOIN LATERAL (SELECT e.position FROM entries e WHERE e.tenant = $1 AND e.origin = j.origin \
+               AND e.counter BETWEEN j.first AND j.last OFFSET 0) e";
     let (origins, from, to) = ranges(lacking);
     let first: Option<i64> = sqlx::query_scalar(sql)
         .bind(tenant)
@@ -126,14 +136,17 @@ async fn fetch(
         return packed::copied(connection, &sql, "read", packed::entry).await;
     }
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new("SELECT ");
-    query.push(packed::ENTRY).push(" FROM (SELECT p.position FROM ");
+    query.push("e.* FROM (SELECT p.position FROM ");
     if let Some(lacking) = lacking {
         let (origins, from, to) = ranges(lacking);
         query.push("(SELECT DISTINCT ON (e.origin, e.counter, e.id) e.position FROM unnest(");
         query.push_bind(origins).push("::bytea[], ").push_bind(from).push("::bigint[], ").push_bind(to);
-        query.push("::bigint[]) j (origin, first, last) JOIN entries e ON e.tenant = ").push_bind(tenant);
         query.push(
-            " AND e.origin = j.origin AND e.counter BETWEEN j.first AND j.last \
+            "::bigint[]) j (origin, first, last) CROSS JOIN LATERAL (SELECT e.origin, e.counter, e.id, ",
+        );
+        query.push("e.position FROM entries e WHERE e.tenant = ").push_bind(tenant);
+        query.push(
+            " AND e.origin = j.origin AND e.counter BETWEEN j.first AND j.last OFFSET 0) e \
              ORDER BY e.origin, e.counter, e.id, e.position DESC) p WHERE p.position > ",
         );
         query.push_bind(signed(after));
@@ -144,8 +157,9 @@ async fn fetch(
         query.push(" AND e.position > ").push_bind(signed(after));
         query.push(" ORDER BY e.position LIMIT ").push_bind(limit).push(") p");
     }
-    query.push(" ORDER BY p.position LIMIT ").push_bind(limit).push(") p JOIN entries e ON e.tenant = ");
-    query.push_bind(tenant).push(" AND e.position = p.position ORDER BY e.position");
+    query.push(" ORDER BY p.position LIMIT ").push_bind(limit).push(") p CROSS JOIN LATERAL (SELECT ");
+    query.push(packed::ENTRY).push(" FROM entries e WHERE e.tenant = ").push_bind(tenant);
+    query.push(" AND e.position = p.position OFFSET 0) e ORDER BY p.position");
     let found = query.build().fetch_all(connection).await.map_err(from_sqlx("read"))?;
     rows(&found, packed::entry)
 }
@@ -176,7 +190,8 @@ pub(crate) async fn load(
     ids: &[EventId],
 ) -> Result<Vec<LogEntry>> {
     let sql = format!(
-        "SELECT {} FROM unnest($2::text[]) j JOIN entries e ON e.tenant = $1 AND e.id = j AND NOT e.superseded",
+        "SELECT e.* FROM unnest($2::text[]) j CROSS JOIN LATERAL (SELECT {} FROM entries e \
+         WHERE e.tenant = $1 AND e.id = j AND NOT e.superseded OFFSET 0) e",
         packed::ENTRY
     );
     let mut entries = Vec::with_capacity(ids.len());
@@ -185,7 +200,7 @@ pub(crate) async fn load(
         let found = query.fetch_all(&mut *connection).await.map_err(from_sqlx("load"))?;
         entries.extend(rows(&found, packed::entry)?);
     }
-    Ok(entries)
+    entries.into_iter().map(verified).collect()
 }
 
 /// Aggregates of a query with the parameters tenant, name and limit.

@@ -265,10 +265,10 @@ fn origin(row: &Quarantined) -> Vec<u8> {
 }
 
 async fn release(connection: &mut PgConnection, tenant: i32, rows: &[Quarantined]) -> Result<()> {
-    let sql = "DELETE FROM quarantine q USING \
+    let sql = "DELETE FROM quarantine WHERE ctid = ANY(ARRAY(SELECT q.ctid FROM \
                unnest($2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::bigint[]) r (side, peer, id, origin, counter) \
-               WHERE q.tenant = $1 AND q.side = r.side AND q.peer = r.peer AND q.id = r.id AND q.origin = r.origin \
-               AND q.counter = r.counter";
+               CROSS JOIN LATERAL (SELECT q.ctid FROM quarantine q WHERE q.tenant = $1 AND q.side = r.side \
+               AND q.peer = r.peer AND q.id = r.id AND q.origin = r.origin AND q.counter = r.counter OFFSET 0) q))";
     let query = sqlx::query(sql)
         .bind(tenant)
         .bind(rows.iter().map(|r| side(r.side)).collect::<Vec<_>>())
