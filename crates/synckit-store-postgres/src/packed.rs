@@ -34,11 +34,11 @@ pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
 pub(crate) struct Fields<'a>([Option<&'a [u8]>; MOST_FIELDS]);
 
 impl<'a> Fields<'a> {
-    /// The fields of a row in `bytes`, and what comes after it; none if it is not all there yet.
-    fn parse(bytes: &'a [u8]) -> Result<Option<(Parsed<'a>, &'a [u8])>> {
+    /// The fields of a row in `bytes`, none at the end, and what comes after it; nothing if it is not all there yet.
+    fn parse(bytes: &'a [u8]) -> Result<Option<(Option<Self>, &'a [u8])>> {
         let Some((count, mut rest)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
         let Ok(count) = usize::try_from(i16::from_be_bytes(*count)) else {
-            return Ok(Some((Parsed::End, rest)));
+            return Ok(Some((None, rest)));
         };
         let mut fields = [None; MOST_FIELDS];
         let fields_read = fields.get_mut(..count).ok_or_else(|| damaged("it has too many fields"))?;
@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
                 (*field, rest) = (Some(value), after);
             }
         }
-        Ok(Some((Parsed::Row(Self(fields)), rest)))
+        Ok(Some((Some(Self(fields)), rest)))
     }
 
     pub(crate) fn of(row: &'a PgRow) -> Result<Self> {
@@ -114,11 +114,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-enum Parsed<'a> {
-    Row(Fields<'a>),
-    End,
-}
-
 /// The rows that `COPY … TO STDOUT (FORMAT binary)` gives.
 pub(crate) async fn copied<T>(
     connection: &mut PgConnection,
@@ -163,7 +158,7 @@ pub(crate) async fn each_copied(
         }
         while let Some((parsed, after)) = Fields::parse(rest)? {
             rest = after;
-            if let Parsed::Row(fields) = parsed {
+            if let Some(fields) = parsed {
                 take(&fields)?;
             }
         }

@@ -1,17 +1,48 @@
-//! A server that is killed under load, and started again.
+//! Servers and writers that are killed under load.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::collections::BTreeMap;
+mod support;
 
+use std::{collections::BTreeMap, process::Command, sync::Arc};
+
+use support::Database;
 use synckit_core::{
     Event, EventStore,
     store::{Outcome, ReadRequest, Write},
 };
 use synckit_store_postgres::{PostgresConfig, PostgresStore};
 use synckit_test_servers::Postgres;
+use synckit_testkit::{kill_writers, write_until_killed};
 use tokio::sync::mpsc;
+
+const URL: &str = "SYNCKIT_TEST_KILLED_URL";
+
+/// With [`URL`] in its environment, this is the writer that is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_writers_leave_what_they_acknowledged() {
+    if let Ok(url) = std::env::var(URL) {
+        let store = PostgresStore::create(PostgresConfig::from_url(&url).unwrap()).await.unwrap();
+        return write_until_killed(&store).await.unwrap();
+    }
+    let database = Database::new(support::server()).await;
+    let url = format!("{}tenant=one", database.url());
+    let writer = || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "killed_writers_leave_what_they_acknowledged", "--nocapture"])
+            .env(URL, &url);
+        command
+    };
+    kill_writers(20, writer, async || {
+        let store = PostgresStore::open(PostgresConfig::from_url(&url).unwrap()).await.unwrap();
+        // What the dead one had sent may still be carried out; this waits for its turn.
+        store.write(Write::Append(Vec::new())).await.unwrap();
+        Arc::new(store) as Arc<dyn EventStore>
+    })
+    .await;
+}
 
 const WRITERS: usize = 6;
 const WRITES: usize = 60;

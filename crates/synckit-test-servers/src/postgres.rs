@@ -19,13 +19,13 @@ const TRIES: usize = 5;
 
 /// A PostgreSQL server of its own on this machine, reached at 127.0.0.1 with a password.
 ///
-/// It survives a crash of its processes without loss, and not one of the machine: nothing is forced to disk.
 #[derive(Debug)]
 pub struct Postgres {
     programs: PathBuf,
     folder: Folder,
     port: u16,
     server: Option<Child>,
+    durable: bool,
 }
 
 /// The folder with PostgreSQL's server programs; none if they are not on this machine.
@@ -52,11 +52,24 @@ pub fn postgres_programs() -> Option<PathBuf> {
 }
 
 impl Postgres {
-    /// Makes a cluster in a temporary folder, and starts a server on a free port.
+    /// Makes a cluster in a temporary folder, and starts a server on a free port. It survives a crash of its processes
+    /// without loss, and not one of the machine: nothing is forced to disk.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if the programs are not on this machine; what the programs say if they fail.
     pub fn start() -> io::Result<Self> {
+        Self::start_as(false)
+    }
+
+    /// As [`start`](Self::start), with everything forced to disk as it is for a server in earnest: for measurements.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_durable() -> io::Result<Self> {
+        Self::start_as(true)
+    }
+
+    fn start_as(durable: bool) -> io::Result<Self> {
         let programs = postgres_programs().ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::NotFound,
@@ -64,7 +77,7 @@ impl Postgres {
             )
         })?;
         let folder = Folder::new("data/postmaster.pid")?;
-        let mut server = Self { programs, folder, port: 0, server: None };
+        let mut server = Self { programs, folder, port: 0, server: None, durable };
         server.make_cluster()?;
         for _ in 0..TRIES {
             server.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -152,7 +165,8 @@ impl Postgres {
             .arg("-k")
             .arg(self.folder.path())
             .args(["-p", &self.port.to_string(), "-h", "127.0.0.1"])
-            .args(["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300"])
+            .args(["-c", "max_connections=300"])
+            .args(if self.durable { &[][..] } else { &["-c", "fsync=off", "-c", "full_page_writes=off"] })
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;

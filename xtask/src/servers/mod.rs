@@ -4,6 +4,8 @@ mod postgres;
 
 use crate::run::Outcome;
 
+pub(crate) use self::postgres::for_benches;
+
 /// What the tests find in their environment. Servers that were started for it end with this value, or with the process.
 pub(crate) struct Servers {
     postgres: postgres::Server,

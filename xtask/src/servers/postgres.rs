@@ -4,6 +4,30 @@ use crate::run::Outcome;
 
 pub(crate) const VARIABLE: &str = "SYNCKIT_TEST_POSTGRES_URL";
 
+/// The variable by which benches find a server.
+const FOR_BENCHES: &str = "SYNCKIT_BENCH_POSTGRES_URL";
+
+/// A server for benches, with the variable by which they find it; it ends with the second value.
+#[cfg(unix)]
+pub(crate) fn for_benches() -> Outcome<(&'static str, String, Option<synckit_test_servers::Postgres>)> {
+    if let Ok(url) = std::env::var(FOR_BENCHES) {
+        return Ok((FOR_BENCHES, url, None));
+    }
+    if synckit_test_servers::postgres_programs().is_none() {
+        install()?;
+    }
+    let private = synckit_test_servers::Postgres::start_durable()?;
+    Ok((FOR_BENCHES, private.url(), Some(private)))
+}
+
+/// A server for benches, with the variable by which they find it.
+#[cfg(not(unix))]
+pub(crate) fn for_benches() -> Outcome<(&'static str, String, ())> {
+    let url =
+        std::env::var(FOR_BENCHES).map_err(|_| format!("set {FOR_BENCHES} to the URL of a database"))?;
+    Ok((FOR_BENCHES, url, ()))
+}
+
 /// A server for tests.
 pub(crate) struct Server {
     url: String,
