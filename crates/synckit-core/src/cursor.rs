@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    hash::Hash,
-    ids::{LogId, NodeId},
+    hash::{Hash, entry_bytes},
+    ids::{EventId, LogId, NodeId},
     limits::{MAX_COUNTER, MAX_CURSOR_BYTES, MAX_CURSOR_ORIGINS},
+    stamp::Stamp,
 };
 
 /// A position in a log, with the hash of the log up to it.
@@ -86,19 +87,19 @@ pub struct Progress {
     /// What was withdrawn is not among them, for its data is of no use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stubs: Vec<(u64, u64)>,
-    /// A hash over the ids held of this origin (see [`Progress::mix`]), as 32 hexadecimal digits. It tells two holders of
-    /// different events under one counter apart.
+    /// A hash over the ids held or known of this origin, with their stamps and contents (see [`Progress::share`]), as 32
+    /// hexadecimal digits. It tells two holders of different things under one counter apart.
     #[serde(default, with = "hex128")]
     pub ids: u128,
 }
 
 impl Progress {
-    /// The share of one event id, at one counter, in the hash over an origin's ids; shares are combined by exclusive or.
+    /// The share of one event under one stamp in the hash over an origin's ids; shares are combined by exclusive or. It is
+    /// made of everything that tells two claims to one id apart: copies of one node may have given an event one counter at
+    /// two times, on top of other parents, or two events one id. A stub has the share of the whole event.
     #[must_use]
-    pub fn mix(counter: u64, id: &str) -> u128 {
-        let mut bytes = counter.to_be_bytes().to_vec();
-        bytes.extend_from_slice(id.as_bytes());
-        let hash = Hash::of(&bytes);
+    pub fn share(id: &EventId, stamp: &Stamp, content: &Hash) -> u128 {
+        let hash = Hash::of(&entry_bytes(id, stamp, content));
         let mut half = [0; 16];
         half.copy_from_slice(&hash.as_bytes()[..16]);
         u128::from_be_bytes(half)
@@ -106,58 +107,51 @@ impl Progress {
 
     /// The counters, as inclusive ranges, of what a holder of this has and `theirs` lacks altogether.
     ///
-    /// If both cover the same and hold different ids, that is everything: one of the two was copied and has written under
-    /// the same counters.
+    /// What both cover need not be the same: see [`VectorCursor::doubts`].
     #[must_use]
     pub fn lacking(&self, theirs: Option<&Self>) -> Vec<(u64, u64)> {
         let Some(theirs) = theirs else { return vec![(1, self.counter)] };
-        if self.counter == theirs.counter && self.gaps == theirs.gaps {
-            return if self.ids == theirs.ids { Vec::new() } else { vec![(1, self.counter)] };
-        }
-        let mut ranges = theirs.gaps.clone();
+        let mut ranges = without(&theirs.gaps, &self.gaps);
         if self.counter > theirs.counter {
             ranges.push((theirs.counter + 1, self.counter));
         }
         ranges
     }
 
-    /// The counters, as inclusive ranges, that `theirs` holds as stubs only and this does not: those whose data a holder of
-    /// this may have.
+    /// The counters, as inclusive ranges, that `theirs` holds as stubs and this covers: those whose data a holder of this may
+    /// have. It may if it holds a stub there itself: two events may have one counter, of which each holds another as a stub.
     #[must_use]
     pub fn lacking_data(&self, theirs: Option<&Self>) -> Vec<(u64, u64)> {
         let Some(theirs) = theirs.filter(|t| !t.stubs.is_empty()) else { return Vec::new() };
         let beyond = [(self.counter.saturating_add(1), u64::MAX)];
-        let holes = [&*self.stubs, &*self.gaps, &beyond];
+        let holes = [&*self.gaps, &beyond];
         holes.into_iter().fold(theirs.stubs.clone(), |ranges, holes| without(&ranges, holes))
     }
 
     /// The ranges of counters that this covers beyond `theirs`; none if `theirs` covers something that this does not.
     fn beyond(&self, theirs: &Self) -> Option<Vec<(u64, u64)>> {
-        let lacks = |(from, to): &(u64, u64)| {
-            *from > theirs.counter
-                || theirs.gaps.iter().any(|(a, b)| a <= from && (*to).min(theirs.counter) <= *b)
-        };
-        if theirs.counter > self.counter || !self.gaps.iter().all(lacks) {
+        let beyond = [(theirs.counter.saturating_add(1), u64::MAX)];
+        let only_theirs = without(&without(&self.gaps, &theirs.gaps), &beyond);
+        if theirs.counter > self.counter || !only_theirs.is_empty() {
             return None;
         }
-        let mut ranges: Vec<(u64, u64)> =
-            theirs.gaps.iter().filter(|gap| !self.gaps.contains(gap)).copied().collect();
+        let mut ranges = without(&theirs.gaps, &self.gaps);
         if self.counter > theirs.counter {
             ranges.push((theirs.counter + 1, self.counter));
         }
         Some(ranges)
     }
 
-    /// Progress from the ids held under each counter, in ascending order of the counters.
+    /// Progress from the [shares](Self::share) of what is held under each counter, in ascending order of the counters.
     #[must_use]
-    pub fn of<'a>(held: impl IntoIterator<Item = (u64, &'a str)>) -> Self {
+    pub fn of(held: impl IntoIterator<Item = (u64, u128)>) -> Self {
         let mut progress = Self::default();
-        for (counter, id) in held {
+        for (counter, share) in held {
             if counter > progress.counter + 1 {
                 progress.gaps.push((progress.counter + 1, counter - 1));
             }
             progress.counter = progress.counter.max(counter);
-            progress.ids ^= Self::mix(counter, id);
+            progress.ids ^= share;
         }
         progress
     }
@@ -296,14 +290,15 @@ type Ranges = BTreeMap<NodeId, Vec<(u64, u64)>>;
 
 /// An origin of which two holders may hold different events under the same counters.
 ///
-/// They hold the same if the hash over the ids under `ranges` of the one that covers more is `difference`.
+/// If one covers all that the other does, they hold the same if its hash over what it has under `ranges` is `difference`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Doubt {
     /// The origin.
     pub origin: NodeId,
-    /// The counters that only one of them covers, as inclusive ranges.
-    pub ranges: Vec<(u64, u64)>,
+    /// The counters that only the one who asked covers, as inclusive ranges; none if the other covers what it does not: then
+    /// the hashes do not tell.
+    pub ranges: Option<Vec<(u64, u64)>>,
     /// How their hashes over ids differ.
     pub difference: u128,
 }
@@ -339,15 +334,16 @@ impl Lacking {
 }
 
 impl VectorCursor {
-    /// The origins of which both hold events, and maybe not the same under the same counters: one of its copies has used
-    /// counters again. What a cursor covers is then no sign of what is held.
+    /// The origins of which both hold events, and maybe not the same under the same counters: one of its copies may have used
+    /// counters again. Unless the doubt is removed, what a cursor covers is no sign of what is held.
     #[must_use]
     pub fn doubts(&self, theirs: &Self) -> Vec<Doubt> {
         let both = self.0.iter().filter_map(|(node, ours)| Some((*node, ours, theirs.0.get(node)?)));
         both.filter_map(|(origin, ours, theirs)| {
-            let ranges = ours.beyond(theirs)?;
+            let ranges = ours.beyond(theirs);
             let difference = ours.ids ^ theirs.ids;
-            (difference != 0 || !ranges.is_empty()).then_some(Doubt { origin, ranges, difference })
+            let same = difference == 0 && ranges.as_ref().is_some_and(Vec::is_empty);
+            (!same).then_some(Doubt { origin, ranges, difference })
         })
         .collect()
     }

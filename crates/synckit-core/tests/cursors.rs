@@ -7,12 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 mod support;
 
 use support::Rng;
-use synckit_core::{NodeId, Progress, VectorCursor};
+use synckit_core::{Doubt, NodeId, Progress, VectorCursor};
 
 const ORIGINS: usize = 3;
 
 fn node(n: usize) -> NodeId {
     NodeId::from_u128(n as u128)
+}
+
+fn share(origin: usize, counter: u64) -> u128 {
+    (origin as u128 + 1) << 64 | u128::from(counter)
 }
 
 /// What a node holds: counters by origin, and whether it has the data.
@@ -27,8 +31,7 @@ fn cursor(held: &Held) -> VectorCursor {
         if of(None).next().is_none() {
             continue;
         }
-        let ids: Vec<(u64, String)> = of(None).map(|((_, c), _)| (*c, format!("{origin}-{c}"))).collect();
-        let mut progress = Progress::of(ids.iter().map(|(c, id)| (*c, id.as_str())));
+        let mut progress = Progress::of(of(None).map(|((o, c), _)| (*c, share(*o, *c))));
         progress.stubs = Progress::ranges(of(Some(false)).map(|((_, c), _)| *c));
         origins.insert(node(origin), progress);
     }
@@ -57,11 +60,12 @@ fn lacking_is_what_is_not_held_and_the_data_of_stubs() {
         let (ours, theirs) = (random(&mut rng, most), random(&mut rng, most));
         let lacking = cursor(&ours).lacking(&cursor(&theirs));
         let mut counted = 0;
-        for (at, whole) in &ours {
+        for at in ours.keys() {
             let (origin, counter) = (node(at.0), at.1);
             let expected = match theirs.get(at) {
                 None => [true, true],
-                Some(false) => [*whole, false],
+                // Whether this holder has the data, each entry tells by itself.
+                Some(false) => [true, false],
                 Some(true) => [false, false],
             };
             let found = [false, true].map(|stub| lacking.contains(origin, counter, stub));
@@ -76,7 +80,11 @@ fn lacking_is_what_is_not_held_and_the_data_of_stubs() {
             }
         }
         let again = cursor(&ours).lacking(&cursor(&ours));
-        assert_eq!(again.count(), 0, "seed {seed}: nobody lacks what it holds");
+        let held = |((origin, counter), whole): (&(usize, u64), &bool)| {
+            !whole && again.contains(node(*origin), *counter, true)
+                || *whole && again.contains(node(*origin), *counter, false)
+        };
+        assert!(!ours.iter().any(held), "seed {seed}: nobody lacks what it holds");
     }
 }
 
@@ -100,17 +108,47 @@ fn an_exchange_of_what_is_lacking_ends_with_equal_cursors() {
 }
 
 #[test]
-fn the_ids_are_those_of_stubs_too() {
-    let whole = Progress::of([(1, "a"), (2, "b")]);
+fn stubs_have_the_shares_of_whole_events() {
+    let whole = Progress::of([(1, 10), (2, 20)]);
     let stubs = Progress { stubs: vec![(2, 2)], ..whole.clone() };
     assert!(stubs.lacking(Some(&whole)).is_empty() && whole.lacking(Some(&stubs)).is_empty());
     assert_eq!(whole.lacking_data(Some(&stubs)), [(2, 2)]);
     assert!(stubs.lacking_data(Some(&whole)).is_empty());
-    let other = Progress { stubs: vec![(1, 2)], ..Progress::of([(1, "a"), (2, "c")]) };
-    let cursor = |p: &Progress| VectorCursor::from_progress(BTreeMap::from([(node(1), p.clone())])).unwrap();
-    let lacking = cursor(&stubs).lacking(&cursor(&other));
-    assert!((1..=2).all(|n| lacking.contains(node(1), n, true)), "another event's stub is of use");
-    assert_eq!(lacking.count(), 2);
+    assert_eq!(stubs.lacking_data(Some(&stubs)), [(2, 2)], "another event may have that counter");
+}
+
+/// The doubt about origin 1 between holders of these counters.
+fn doubt(ours: &[(u64, u128)], theirs: &[(u64, u128)]) -> Option<Doubt> {
+    let cursor = |held: &[(u64, u128)]| {
+        let progress = Progress::of(held.iter().copied());
+        VectorCursor::from_progress(BTreeMap::from([(node(1), progress)])).unwrap()
+    };
+    let mut doubts = cursor(ours).doubts(&cursor(theirs));
+    assert!(doubts.len() < 2);
+    doubts.pop()
+}
+
+#[test]
+fn who_covers_the_same_and_has_the_same_hash_is_not_in_doubt() {
+    assert_eq!(doubt(&[(1, 10), (3, 30)], &[(1, 10), (3, 30)]), None);
+    let other = doubt(&[(1, 10), (3, 30)], &[(1, 11), (3, 30)]).unwrap();
+    assert_eq!((other.ranges, other.difference), (Some(vec![]), 10 ^ 11));
+}
+
+#[test]
+fn who_covers_more_can_tell() {
+    let held = [(1, 10), (2, 20), (3, 30), (4, 40), (7, 70)];
+    let more = doubt(&held, &[(1, 10), (4, 40)]).unwrap();
+    assert_eq!((more.ranges, more.difference), (Some(vec![(2, 3), (5, 7)]), 20 ^ 30 ^ 70));
+    let within_a_gap = doubt(&held, &[(4, 40), (7, 70)]).unwrap();
+    assert_eq!(within_a_gap.ranges, Some(vec![(1, 3)]));
+}
+
+#[test]
+fn who_covers_less_cannot_tell() {
+    for theirs in [&[(1, 10), (4, 40)][..], &[(1, 10), (2, 20), (3, 30)], &[(3, 30)]] {
+        assert_eq!(doubt(&[(1, 10), (2, 20)], theirs).unwrap().ranges, None, "{theirs:?}");
+    }
 }
 
 #[test]

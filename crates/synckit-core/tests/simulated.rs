@@ -7,7 +7,7 @@ mod support;
 use support::{Replica, event, offered};
 use synckit_core::{
     AggregateId, EventId, Hash, LogId, NodeId, Stamp, Timestamp, VertexId,
-    decision::Decision,
+    decision::{Decision, Withdrawal},
     plan::Surroundings,
     store::{
         Acknowledged, Apply, Checkpoint, DecisionDraft, Offered, Outcome, QuarantineSide, Quarantined,
@@ -156,4 +156,62 @@ fn an_event_that_was_stamped_again_is_withdrawn_under_all_its_stamps() {
         "it does not count again under the stamp from the future"
     );
     assert!(replica.graph(&aggregate()).view().is_empty());
+}
+
+/// A copy of a node gives an event up under the stamp from the future; the other has stamped it again by then.
+#[test]
+fn a_withdrawn_event_has_its_place_from_its_smallest_stamp_in_every_order() {
+    let stamp = |counter, at, parents: &[VertexId]| {
+        Stamp::checked(NodeId::from_u128(7), counter, Timestamp::from_micros(at), parents.to_vec()).unwrap()
+    };
+    let of = |event, stamp| Offered { event, stamp: Some(stamp), stub: None, position: 0 };
+    let first = of(event("a", "x", "1"), stamp(1, FUTURE, &[]));
+    let again = of(event("a", "x", "1"), stamp(2, SECOND, &[]));
+    let withdrawal = Withdrawal {
+        id: first.event.id.clone(),
+        event_type: first.event.event_type.clone(),
+        origin: NodeId::from_u128(7),
+        counter: 1,
+        timestamp: Timestamp::from_micros(FUTURE),
+        parents: Vec::new(),
+        content: synckit_core::content_hash(&first.event),
+    };
+    let withdrawal = of(withdrawal.to_event(&aggregate()).unwrap(), stamp(3, FUTURE + 1, &[]));
+    let on_top = stamped("b", 8, 2 * SECOND, &[&VertexId::new("a").unwrap()]);
+    let orders = [
+        [&first, &withdrawal, &again],
+        [&first, &again, &withdrawal],
+        [&withdrawal, &again, &first],
+        [&again, &withdrawal, &first],
+    ];
+    let mut ends = Vec::new();
+    for order in orders {
+        for pages in [1, 3] {
+            let mut replica = Replica::new(1, 1);
+            for page in order.chunks(3 / pages) {
+                let page = page.iter().map(|o| (*o).clone()).collect();
+                replica.write(pulled(page), &around(SECOND)).unwrap();
+            }
+            let written = replica.write(pulled(vec![on_top.clone()]), &around(SECOND)).unwrap();
+            assert_eq!(written.accepted(), 1, "what is built on it need not wait");
+            assert!(replica.log.iter().any(|e| Some(&e.stamp) == again.stamp.as_ref()), "it travels");
+            ends.push((replica.heads[&aggregate()].clone(), replica.graph(&aggregate()).view()));
+        }
+    }
+    assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{ends:#?}");
+}
+
+/// The peer may have been restored since, and have lost it.
+#[test]
+fn what_was_held_is_offered_to_the_peer_that_it_came_from() {
+    let mut replica = Replica::new(1, 1);
+    let parent = stamped("a", 7, SECOND, &[]);
+    let child = stamped("b", 8, 2 * SECOND, &[&VertexId::new("a").unwrap()]);
+    let written = replica.write(pulled(vec![child]), &around(SECOND)).unwrap();
+    assert_eq!(written.outcomes[0].refusal().map(|r| r.code), Some(RefusalCode::WaitingForParent));
+    replica.write(pulled(vec![parent]), &around(SECOND)).unwrap();
+    let retry = Apply { peer: Some(peer()), hold: true, retry_held: true, ..Apply::default() };
+    assert_eq!(replica.write(Write::Apply(retry), &around(SECOND)).unwrap().released, 1);
+    let from: Vec<_> = replica.log.iter().map(|e| (e.event.id.as_str(), e.from)).collect();
+    assert_eq!(from, [("a", Some(peer())), ("b", None)]);
 }

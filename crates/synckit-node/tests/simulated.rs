@@ -136,17 +136,19 @@ async fn a_hub_restored_after_a_push_that_broke_off_is_recognised() {
 
 #[tokio::test]
 async fn two_living_copies_of_a_store_get_what_the_other_pushed() {
-    let mode = CursorMode::Integer;
-    let (original, between) = (store(mode), store(mode));
-    let network = network(&[("original", &original), ("between", &between)]);
-    let handing_on = through(&between, &network, "original").build().unwrap();
-    through(&original, &network, "between").build().unwrap().append(vec![event("1", "x", 1)]).await.unwrap();
-    handing_on.sync().await.unwrap();
-    let copy = through(&original.duplicate(), &network, "between").build().unwrap();
-    copy.append(vec![event("2", "x", 2)]).await.unwrap();
-    copy.push().await.unwrap();
-    handing_on.push().await.unwrap();
-    assert!(holds_whole(&original, "2").await);
+    for mode in MODES {
+        let (original, between) = (store(mode), store(mode));
+        let network = network(&[("original", &original), ("between", &between)]);
+        let handing_on = through(&between, &network, "original").build().unwrap();
+        let first = through(&original, &network, "between").build().unwrap();
+        first.append(vec![event("1", "x", 1)]).await.unwrap();
+        handing_on.sync().await.unwrap();
+        let copy = through(&original.duplicate(), &network, "between").build().unwrap();
+        copy.append(vec![event("2", "x", 2)]).await.unwrap();
+        copy.push().await.unwrap();
+        handing_on.push().await.unwrap();
+        assert!(holds_whole(&original, "2").await, "{mode}");
+    }
 }
 
 /// Has the hub replaced before its second push, and keeps count of what it is asked to verify at once.
@@ -289,4 +291,93 @@ async fn a_long_push_is_verified_bit_by_bit() {
             assert!(most <= 16, "{mode}: {most} marks in one greeting");
         }
     }
+}
+
+/// The store of a node, and a copy that goes on beside it, each with an event of its own under the first counter.
+async fn copies(mode: CursorMode, events: [&str; 2]) -> (MemStore, MemStore) {
+    let original = store(mode);
+    let copy = original.duplicate();
+    for (store, id) in [&original, &copy].into_iter().zip(events) {
+        store.write(synckit_core::store::Write::Append(vec![event(id, "x", 1)])).await.unwrap();
+    }
+    (original, copy)
+}
+
+#[tokio::test]
+async fn what_a_copy_wrote_is_pushed_to_a_hub_that_covers_more() {
+    for mode in MODES {
+        let (original, copy) = copies(mode, ["a", "b"]).await;
+        let hub = store(mode);
+        let network = network(&[("hub", &hub)]);
+        let pushes = |store: &MemStore| through(store, &network, "hub").push_only().build().unwrap();
+        pushes(&original).append(vec![event("a2", "y", 1)]).await.unwrap();
+        pushes(&original).sync().await.unwrap();
+        let report = pushes(&copy).sync().await.unwrap();
+        assert!(holds_whole(&hub, "b").await, "{mode}: the hub covers its counter");
+        assert_eq!(report.pushed, 1, "{mode}");
+        let report = pushes(&copy).sync().await.unwrap();
+        assert_eq!((report.pushed, report.duplicates), (0, 0), "{mode}: once is enough");
+    }
+}
+
+#[tokio::test]
+async fn one_event_that_two_copies_wrote_has_one_stamp_everywhere() {
+    for mode in MODES {
+        let (original, copy) = copies(mode, ["a", "a"]).await;
+        let hub = store(mode);
+        let network = network(&[("hub", &hub)]);
+        let nodes = [&original, &copy].map(|store| through(store, &network, "hub").build().unwrap());
+        support::rounds(&[&nodes[0], &nodes[1]], 3).await;
+        let mut stamps = Vec::new();
+        for store in [&original, &copy, &hub] {
+            let entries = store.load(&[support::id("a")]).await.unwrap();
+            stamps.extend(entries.into_iter().map(|e| e.stamp));
+        }
+        assert_eq!(stamps.len(), 3, "{mode}");
+        assert!(stamps.iter().all(|s| *s == stamps[0]), "{mode}: {stamps:#?}");
+    }
+}
+
+#[tokio::test]
+async fn copies_end_with_the_data_of_each_others_stubs() {
+    let mode = CursorMode::Vector;
+    let (one, other) = (store(mode), store(mode));
+    let (original, copy) = copies(mode, ["a", "b"]).await;
+    // Each gets the other's event as a stub, by another way than cursors.
+    for (from, to) in [(&original, &other), (&copy, &one)] {
+        let log = from.read(synckit_core::store::ReadRequest::default()).await.unwrap();
+        let offered = log.entries.into_iter().map(synckit_core::store::LogEntry::into_offered);
+        let stubs = offered.map(|mut o| {
+            o.stub = Some(synckit_core::content_hash(&o.event));
+            o.event.data = synckit_core::Payload::stored(None, Vec::new());
+            o
+        });
+        let apply = synckit_core::store::Apply { entries: stubs.collect(), ..Default::default() };
+        to.write(synckit_core::store::Write::Apply(apply)).await.unwrap();
+    }
+    let network = network(&[("original", &original), ("copy", &copy), ("one", &one), ("other", &other)]);
+    through(&one, &network, "original").pull_only().build().unwrap().sync().await.unwrap();
+    through(&other, &network, "copy").pull_only().build().unwrap().sync().await.unwrap();
+    assert!(holds_whole(&one, "a").await && !holds_whole(&one, "b").await);
+    assert!(holds_whole(&other, "b").await && !holds_whole(&other, "a").await);
+    through(&one, &network, "other").build().unwrap().sync().await.unwrap();
+    for store in [&one, &other] {
+        assert!(holds_whole(store, "a").await && holds_whole(store, "b").await);
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_already_is_not_exchanged_with_another_hub() {
+    let mode = CursorMode::Vector;
+    let (author, reader, first, second) = (store(mode), store(mode), store(mode), store(mode));
+    let network = network(&[("first", &first), ("second", &second)]);
+    let node = |store: &MemStore, hub: &str| through(store, &network, hub).build().unwrap();
+    let events = |from: usize, to: usize| (from..to).map(|n| event(&format!("e{n}"), "x", n)).collect();
+    node(&author, "first").append(events(0, 10)).await.unwrap();
+    node(&author, "first").sync().await.unwrap();
+    node(&reader, "first").sync().await.unwrap();
+    node(&author, "second").append(events(10, 12)).await.unwrap();
+    node(&author, "second").sync().await.unwrap();
+    let report = node(&reader, "second").sync().await.unwrap();
+    assert_eq!((report.pulled, report.pushed, report.duplicates), (2, 0, 0));
 }

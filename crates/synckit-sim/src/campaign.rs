@@ -27,7 +27,7 @@ const TWICE: u64 = 50;
 /// Runs of fewer histories need not meet every fault.
 const ENOUGH_FOR_FAULTS: u64 = 500;
 /// Runs of fewer histories need not end nodes at every point.
-const ENOUGH_FOR_POINTS: u64 = 10_000;
+const ENOUGH_FOR_POINTS: u64 = 2_000;
 const LINES_SHOWN: usize = 60;
 const LEAST: [(&str, u64); 3] = [("appends", 50), ("faults", 8), ("conflicts", 5)];
 

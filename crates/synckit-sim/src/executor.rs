@@ -77,6 +77,7 @@ impl Executor {
 
     pub(crate) fn forget_endings(&mut self) {
         self.endings.clear();
+        self.shared.state().ends_at = None;
     }
 
     fn take_up(&mut self) {
@@ -99,12 +100,13 @@ impl Executor {
         let task = &mut self.tasks[i];
         task.flag.woken.store(false, Ordering::Release);
         let (node, kind) = (task.node, task.kind);
+        self.shared.state().is_there = false;
         let mut context = Context::from_waker(&task.waker);
         if task.job.as_mut().poll(&mut context).is_ready() {
             drop(self.tasks.swap_remove(i));
             return Some(None);
         }
-        let mut ended = None;
+        let mut ended = self.is_there().then_some(Ending { node, polls: 0, only_syncs: false });
         for ending in &mut self.endings {
             if ending.node == node && (!ending.only_syncs || kind == Kind::Sync) {
                 ending.polls = ending.polls.saturating_sub(1);
@@ -115,6 +117,16 @@ impl Executor {
         }
         self.endings.retain(|e| e.polls > 0);
         Some(ended)
+    }
+
+    /// Whether the last poll came to the point at which a node is to end, for the first time.
+    fn is_there(&self) -> bool {
+        let mut state = self.shared.state();
+        let there = std::mem::take(&mut state.is_there);
+        if there {
+            state.ends_at = None;
+        }
+        there
     }
 
     /// Drops the jobs of a node where they are.

@@ -142,6 +142,8 @@ pub(crate) struct Ledger {
     /// Per log, every event that it ever held or knew to be withdrawn.
     pub(crate) ever: HashMap<LogId, HashSet<EventId>>,
     pub(crate) promised: BTreeMap<EventId, Promised>,
+    /// Per id, the content that was promised first. A store that was lost may come back.
+    promised_first: HashMap<EventId, Hash>,
     /// The conflicts found, by their ids.
     pub(crate) conflicts: HashSet<String>,
     /// Whether some store was copied or restored, so that one counter may stand for two events.
@@ -180,7 +182,8 @@ impl Ledger {
     pub(crate) fn promise(&mut self, id: &EventId, content: Hash) {
         self.totals.appends += 1;
         let promised = self.promised.entry(id.clone()).or_insert(Promised { content, contested: false });
-        promised.contested |= promised.content != content;
+        let first = *self.promised_first.entry(id.clone()).or_insert(content);
+        promised.contested |= promised.content != content || first != content;
     }
 
     /// A store is no more what it was: what nobody else holds is lost with it.
@@ -189,5 +192,27 @@ impl Ledger {
         self.ages[node] += 1;
         let books = &self.books;
         self.promised.retain(|id, _| books.iter().any(|b| b.knows(id)));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+mod tests {
+    use synckit_core::CursorMode;
+
+    use super::*;
+
+    /// Seed 1159, where it came back.
+    #[test]
+    fn what_was_promised_by_a_store_that_was_lost_may_come_back() {
+        let mut ledger = Ledger::default();
+        let book = |log: u128| Book::new(LogId::from_u128(log), CursorMode::Vector);
+        ledger.open(book(1));
+        let id = EventId::new("e").unwrap();
+        ledger.promise(&id, Hash::of(b"one"));
+        ledger.replaced(0, book(2));
+        assert!(!ledger.promised.contains_key(&id), "nobody holds it");
+        ledger.promise(&id, Hash::of(b"another"));
+        assert!(ledger.promised[&id].contested);
     }
 }

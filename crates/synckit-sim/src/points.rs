@@ -139,8 +139,17 @@ impl Points {
 
     /// The points that were never hit.
     pub fn missed(&self) -> Vec<(Call, Phase)> {
-        let all = Call::ALL.iter().flat_map(|c| [(*c, Phase::Before), (*c, Phase::After)]);
-        all.filter(|p| !self.0.contains_key(p)).collect()
+        Self::all().filter(|p| !self.0.contains_key(p)).collect()
+    }
+
+    /// Every point that there is.
+    fn all() -> impl Iterator<Item = (Call, Phase)> + Clone {
+        Call::ALL.iter().flat_map(|c| [(*c, Phase::Before), (*c, Phase::After)])
+    }
+
+    /// The `n`th point, from the first again after the last.
+    pub(crate) fn nth(n: u64) -> Option<(Call, Phase)> {
+        Self::all().cycle().nth(usize::try_from(n % (2 * Call::ALL.len() as u64)).unwrap_or(0))
     }
 
     /// Every point hit, with how often.

@@ -50,8 +50,14 @@ impl World {
 async fn history(script: &Script, backend: Backend, shared: &Arc<Shared>) -> Result<(usize, Option<String>)> {
     shared.note(format_args!("{:?}", script.settings));
     let mut world = World::new(script, backend, shared)?;
+    let mut aim = script.settings.ends_at;
     for step in &script.steps {
         world.pass(step.gap).await?;
+        if let Some((point, from)) = aim.filter(|(_, from)| step.number >= *from) {
+            shared.note(format_args!("from step {from} on, the first node to get to {point:?} ends"));
+            shared.state().ends_at = Some(point);
+            aim = None;
+        }
         world.act(step)?;
         if shared.is_violated() {
             return Ok((0, None));

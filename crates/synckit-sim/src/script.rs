@@ -2,7 +2,10 @@
 
 use synckit_core::CursorMode;
 
-use crate::rng::Rng;
+use crate::{
+    points::{Call, Phase, Points},
+    rng::Rng,
+};
 
 /// How nodes are linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +50,6 @@ pub(crate) struct Settings {
     pub(crate) aggregates: usize,
     pub(crate) resolvers: Vec<Resolver>,
     pub(crate) hub_decides_all: bool,
-    /// Whether stores are restored from copies, and copies live on beside their originals.
-    pub(crate) copies: bool,
     /// Whether people decide, undo and tidy up.
     pub(crate) people: bool,
     pub(crate) batch: usize,
@@ -58,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) schedule: Schedule,
     /// Whether a day passes at the end, after which any node may decide.
     pub(crate) a_day_later: bool,
+    /// The point at which the first node to get there ends, from a step on.
+    pub(crate) ends_at: Option<((Call, Phase), usize)>,
 }
 
 /// One thing that happens.
@@ -171,6 +174,8 @@ pub(crate) struct Script {
 }
 
 pub(crate) const MOST_NODES: usize = 6;
+/// Of so many seeds, one has a node end at a point that the seed chooses: each point in turn.
+const AIMED: u64 = 2;
 /// Events that several nodes may import.
 pub(crate) const IMPORTABLE: usize = 40;
 
@@ -178,13 +183,16 @@ impl Script {
     /// The history of this seed.
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let settings = settings(&mut rng);
+        let mut settings = settings(&mut rng);
         let count = rng.between(60, 120);
         // Some histories are calm, so that what needs no fault to go wrong shows itself.
         let disasters = *rng.pick(&[0, 2, 2, 4]);
         let steps = (0..count)
             .map(|number| Step { number, gap: gap(&mut rng), action: action(&mut rng, &settings, disasters) })
             .collect();
+        if seed.is_multiple_of(AIMED) {
+            settings.ends_at = Points::nth(seed / AIMED).map(|point| (point, rng.below(count / 2)));
+        }
         Self { seed, settings, steps }
     }
 
@@ -237,11 +245,8 @@ fn settings(rng: &mut Rng) -> Settings {
     let various = rng.percent(20);
     let resolvers = (0..nodes).map(|_| if various { *rng.pick(&each) } else { one }).collect();
     let topology = *rng.pick(&topologies);
-    // Cursors over counters do not bear everything that follows once a copy has used counters again.
-    let copies = !modes.contains(&CursorMode::Vector);
     Settings {
         topology,
-        copies,
         modes,
         aggregates: *rng.pick(&[1, 2, 2, 3, 3, 4, 5, 6, 8]),
         resolvers,
@@ -252,6 +257,7 @@ fn settings(rng: &mut Rng) -> Settings {
         trouble: *rng.pick(&[0, 5, 10, 20, 30]),
         schedule: *rng.pick(&[Schedule::InTurn, Schedule::InStep, Schedule::Staggered]),
         a_day_later: rng.percent(30),
+        ends_at: None,
     }
 }
 
@@ -302,8 +308,8 @@ fn action(rng: &mut Rng, settings: &Settings, disasters: usize) -> Action {
         98..100 => Action::Copy { node },
         n => match (n - 100) % 6 {
             0 => Action::Wipe { node },
-            1 | 2 if settings.copies => Action::Restore { node },
-            3 if settings.copies => Action::Clone { node },
+            1 | 2 => Action::Restore { node },
+            3 => Action::Clone { node },
             _ => Action::Filter { node, choice: rng.next() },
         },
     }

@@ -64,6 +64,10 @@ pub(crate) struct State {
     pub(crate) violation: Option<Violation>,
     /// Whether the futures that are dropped now are those of a node that ends.
     pub(crate) ending: bool,
+    /// The point at which the first node to get there ends.
+    pub(crate) ends_at: Option<(Call, Phase)>,
+    /// Whether one has got there.
+    pub(crate) is_there: bool,
     /// Per node, after how many more writes one is to be reported as failed although it was stored.
     pub(crate) failing_writes: BTreeMap<usize, u64>,
     /// Errors of syncs.
@@ -90,6 +94,8 @@ impl Shared {
                 points: Points::default(),
                 violation: None,
                 ending: false,
+                ends_at: None,
+                is_there: false,
                 failing_writes: BTreeMap::new(),
                 errors: Vec::new(),
             }),
@@ -146,6 +152,9 @@ impl Shared {
         let mut first = true;
         poll_fn(|context| {
             if std::mem::take(&mut first) {
+                let mut state = self.state();
+                state.is_there |= state.ends_at == Some((call, phase));
+                drop(state);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }

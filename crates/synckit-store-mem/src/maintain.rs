@@ -103,10 +103,11 @@ impl State {
             let done = after.filter(|(of, _)| of == origin).map_or(0, |(_, counter)| counter);
             for (counter, ids) in known.stamps.range((Excluded(done), Unbounded)) {
                 let without = ids.iter().filter(|(_, position)| position.is_none());
-                rows.extend(without.map(|(id, _)| KnownStamp {
+                rows.extend(without.map(|((id, share), _)| KnownStamp {
                     origin: *origin,
                     counter: *counter,
                     id: id.clone(),
+                    share: *share,
                 }));
                 if rows.len() >= limit {
                     let mut key = origin.to_bytes().to_vec();

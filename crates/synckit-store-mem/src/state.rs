@@ -32,8 +32,8 @@ pub(super) struct Origin {
     progress: Progress,
     /// How many counters are held or known.
     held: u64,
-    /// Per counter the ids held or known, with the positions of their entries.
-    pub(super) stamps: BTreeMap<u64, BTreeMap<EventId, Option<u64>>>,
+    /// Per counter the ids held or known with their shares, and the positions of their entries.
+    pub(super) stamps: BTreeMap<u64, BTreeMap<(EventId, u128), Option<u64>>>,
     /// The counters and ids of stubs that count.
     stubs: BTreeSet<(u64, EventId)>,
 }
@@ -113,7 +113,7 @@ impl State {
         }
         for counter in &lookup.own_counters {
             let held = self.origins.get(&self.node.node).and_then(|o| o.stamps.get(counter));
-            if let Some((id, _)) = held.and_then(BTreeMap::first_key_value) {
+            if let Some(((id, _), _)) = held.and_then(BTreeMap::first_key_value) {
                 known.own.insert(*counter, id.clone());
             }
         }
@@ -170,7 +170,8 @@ impl State {
                 self.by_id.insert(id.clone(), new.position);
             }
             self.aggregates.entry(new.event.aggregate_id.clone()).or_default().positions.push(new.position);
-            self.stamp(new.stamp.origin, new.stamp.counter, id.clone(), Some(new.position));
+            let named = (id.clone(), new.share());
+            self.stamp(new.stamp.origin, new.stamp.counter, named, Some(new.position));
             if new.stub && !new.superseded {
                 self.origins.entry(new.stamp.origin).or_default().stubs.insert((new.stamp.counter, id));
             }
@@ -187,7 +188,7 @@ impl State {
             });
         }
         for known in changes.known_stamps {
-            self.stamp(known.origin, known.counter, known.id, None);
+            self.stamp(known.origin, known.counter, (known.id, known.share), None);
         }
         for new in changes.heads {
             let aggregate = self.aggregates.entry(new.aggregate).or_default();
@@ -226,17 +227,17 @@ impl State {
         }
     }
 
-    fn stamp(&mut self, origin: NodeId, counter: u64, id: EventId, position: Option<u64>) {
+    fn stamp(&mut self, origin: NodeId, counter: u64, named: (EventId, u128), position: Option<u64>) {
         let known = self.origins.entry(origin).or_default();
         let ids = known.stamps.entry(counter).or_default();
-        if let Some(held) = ids.get_mut(&id) {
+        if let Some(held) = ids.get_mut(&named) {
             *held = position.or(*held);
             return;
         }
         known.held += u64::from(ids.is_empty());
         known.progress.counter = known.progress.counter.max(counter);
-        known.progress.ids ^= Progress::mix(counter, id.as_str());
-        ids.insert(id, position);
+        known.progress.ids ^= named.1;
+        ids.insert(named, position);
     }
 
     pub(crate) fn read(&self, request: &ReadRequest) -> LogPage {
@@ -283,7 +284,7 @@ impl State {
         let progress = self.origins.iter().map(|(origin, known)| {
             let mut progress = known.progress.clone();
             if known.held < progress.counter {
-                progress.gaps = Progress::of(known.stamps.keys().map(|c| (*c, ""))).gaps;
+                progress.gaps = Progress::of(known.stamps.keys().map(|c| (*c, 0))).gaps;
             }
             let withdrawn = |(counter, id): &&(u64, EventId)| {
                 let same = |c: &Claim| (c.stamp.origin, c.stamp.counter) == (*origin, *counter);
@@ -298,8 +299,7 @@ impl State {
 
     pub(crate) fn mixed(&self, origin: NodeId, from: u64, to: u64) -> u128 {
         let held = self.origins.get(&origin).into_iter().flat_map(|o| o.stamps.range(from..=to.max(from)));
-        let shares =
-            held.flat_map(|(counter, ids)| ids.keys().map(|id| Progress::mix(*counter, id.as_str())));
+        let shares = held.flat_map(|(_, ids)| ids.keys().map(|(_, share)| share));
         shares.fold(0, |sum, share| sum ^ share)
     }
 

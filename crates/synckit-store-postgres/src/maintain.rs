@@ -182,18 +182,21 @@ async fn known_stamps(
     after: Option<&[u8]>,
     limit: i64,
 ) -> Result<Rows> {
-    let (origin, counter, id) = match after {
-        None => (&[][..], 0, ""),
+    let (origin, counter, id, share) = match after {
+        None => (&[][..], 0, "", &[][..]),
         Some(key) => {
             let (origin, rest) = key.split_at_checked(16).ok_or_else(foreign_key)?;
-            let (counter, id) = rest.split_first_chunk::<8>().ok_or_else(foreign_key)?;
+            let (counter, rest) = rest.split_first_chunk::<8>().ok_or_else(foreign_key)?;
+            let (share, id) = rest.split_at_checked(16).ok_or_else(foreign_key)?;
             let id = std::str::from_utf8(id).map_err(|_| foreign_key())?;
-            (origin, u64::from_be_bytes(*counter), id)
+            (origin, u64::from_be_bytes(*counter), id, share)
         }
     };
-    let sql = "SELECT origin, counter, id FROM known_stamps WHERE tenant = $1 AND (origin, counter, id) > ($2, $3, $4) \
-               ORDER BY origin, counter, id LIMIT $5";
-    let query = sqlx::query(sql).bind(tenant).bind(origin).bind(signed(counter)).bind(id).bind(limit);
+    let sql = "SELECT origin, counter, id, share FROM known_stamps \
+               WHERE tenant = $1 AND (origin, counter, id, share) > ($2, $3, $4, $5) \
+               ORDER BY origin, counter, id, share LIMIT $6";
+    let query =
+        sqlx::query(sql).bind(tenant).bind(origin).bind(signed(counter)).bind(id).bind(share).bind(limit);
     let found = query.fetch_all(connection).await.map_err(from_sqlx(OPERATION))?;
     let mut changes = Changes::default();
     changes.known_stamps = fields(&found, |row| {
@@ -201,11 +204,13 @@ async fn known_stamps(
             origin: NodeId::from_slice(row.bytes(0)?)?,
             counter: row.number(1)?,
             id: EventId::new(row.text(2)?)?,
+            share: progress::hash(row, 3)?,
         })
     })?;
     let next = changes.known_stamps.last().map(|last| {
         let mut key = last.origin.to_bytes().to_vec();
         key.extend(last.counter.to_be_bytes());
+        key.extend(last.share.to_be_bytes());
         key.extend(last.id.as_str().as_bytes());
         key
     });

@@ -28,14 +28,31 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// What is on record, by the places of the counter, the number held, and the hash.
     pub(crate) fn read(row: &Fields<'_>, [counter, held, ids]: [usize; 3]) -> Result<Self> {
-        let damaged = |_| Error::new(ErrorKind::Corrupt, OPERATION, "a hash over ids does not have 16 bytes");
-        let ids = row.bytes(ids)?.try_into().map_err(damaged)?;
-        Ok(Self { counter: row.number(counter)?, held: row.number(held)?, ids: u128::from_be_bytes(ids) })
+        Ok(Self { counter: row.number(counter)?, held: row.number(held)?, ids: hash(row, ids)? })
     }
 }
 
-/// A stamp with its event.
-type Stamped<'a> = (NodeId, u64, &'a str);
+/// A share in the hash over an origin's ids, or the hash itself.
+pub(crate) fn hash(row: &Fields<'_>, column: usize) -> Result<u128> {
+    let damaged = |_| Error::new(ErrorKind::Corrupt, OPERATION, "a hash over ids does not have 16 bytes");
+    row.bytes(column)?.try_into().map(u128::from_be_bytes).map_err(damaged)
+}
+
+/// The columns of a stamp of an entry `e`, and of a stamp `s` that is known without one, as [`stamped`] reads them.
+const OF_ENTRY: &str = "e.origin, e.counter, e.timestamp, e.parents, e.id, e.content, NULL::bytea AS share";
+const OF_KNOWN: &str = "s.origin, s.counter, NULL::bigint, NULL::bytea, s.id, NULL::bytea, s.share";
+
+/// An origin, a counter, and the share of what is held or known under them, which differs for any two.
+type Stamped = (NodeId, u64, u128);
+
+fn stamped(row: &Fields<'_>) -> Result<Stamped> {
+    let share = if row.optional(6).is_some() {
+        hash(row, 6)?
+    } else {
+        Progress::share(&EventId::new(row.text(4)?)?, &row.stamp([0, 1, 2, 3])?, &row.hash(5)?)
+    };
+    Ok((NodeId::from_slice(row.bytes(0)?)?, row.number(1)?, share))
+}
 
 /// What is on record of the origins of a write once it is stored. To be asked before it is.
 pub(crate) async fn after(
@@ -45,9 +62,9 @@ pub(crate) async fn after(
     known: &mut Known,
     origins: &mut Origins,
 ) -> Result<BTreeMap<NodeId, Recorded>> {
-    let of_entries = changes.entries.iter().map(|e| (e.stamp.origin, e.stamp.counter, e.event.id.as_str()));
-    let of_known = changes.known_stamps.iter().map(|k| (k.origin, k.counter, k.id.as_str()));
-    let stamps: Vec<Stamped<'_>> = of_entries.chain(of_known).collect();
+    let of_entries = changes.entries.iter().map(|e| (e.stamp.origin, e.stamp.counter, e.share()));
+    let of_known = changes.known_stamps.iter().map(|k| (k.origin, k.counter, k.share));
+    let stamps: Vec<Stamped> = of_entries.chain(of_known).collect();
     for (origin, ..) in &stamps {
         origins.entry(*origin).or_insert(None);
     }
@@ -59,14 +76,13 @@ pub(crate) async fn after(
         return Ok(recorded);
     }
     let old = stamps.iter().filter(|(origin, counter, _)| *counter <= before(*origin).counter);
-    let existing = existing(connection, tenant, old).await?;
-    let mut there: HashSet<Stamped<'_>> = existing.iter().map(|(o, c, id)| (*o, *c, id.as_str())).collect();
-    let mut counters: HashSet<(NodeId, u64)> = existing.iter().map(|(o, c, _)| (*o, *c)).collect();
+    let mut there: HashSet<Stamped> = existing(connection, tenant, old).await?.into_iter().collect();
+    let mut counters: HashSet<(NodeId, u64)> = there.iter().map(|(o, c, _)| (*o, *c)).collect();
     let mut recorded = BTreeMap::new();
-    for (origin, counter, id) in stamps {
+    for (origin, counter, share) in stamps {
         let record: &mut Recorded = recorded.entry(origin).or_insert_with(|| before(origin));
-        if there.insert((origin, counter, id)) {
-            record.ids ^= Progress::mix(counter, id);
+        if there.insert((origin, counter, share)) {
+            record.ids ^= share;
             record.held += u64::from(counters.insert((origin, counter)));
             record.counter = record.counter.max(counter);
         }
@@ -80,17 +96,23 @@ pub(crate) async fn worked_out(
     tenant: i32,
 ) -> Result<BTreeMap<NodeId, Recorded>> {
     let sql = format!(
-        "COPY (SELECT origin, counter, id FROM entries WHERE tenant = {tenant} \
-         UNION SELECT origin, counter, id FROM known_stamps WHERE tenant = {tenant} ORDER BY 1, 2) \
+        "COPY (SELECT {OF_ENTRY} FROM entries e WHERE e.tenant = {tenant} \
+         UNION ALL SELECT {OF_KNOWN} FROM known_stamps s WHERE s.tenant = {tenant} ORDER BY 1, 2) \
          TO STDOUT (FORMAT binary)"
     );
     let mut recorded: BTreeMap<NodeId, Recorded> = BTreeMap::new();
+    let mut of_counter: HashSet<u128> = HashSet::new();
     packed::each_copied(connection, &sql, OPERATION, |row| {
-        let counter = row.number(1)?;
-        let record = recorded.entry(NodeId::from_slice(row.bytes(0)?)?).or_default();
-        record.ids ^= Progress::mix(counter, row.text(2)?);
-        record.held += u64::from(counter > record.counter);
-        record.counter = counter;
+        let (origin, counter, share) = stamped(row)?;
+        let record = recorded.entry(origin).or_default();
+        if counter > record.counter {
+            of_counter.clear();
+            record.held += 1;
+            record.counter = counter;
+        }
+        if of_counter.insert(share) {
+            record.ids ^= share;
+        }
         Ok(())
     })
     .await?;
@@ -99,17 +121,14 @@ pub(crate) async fn worked_out(
 
 /// What is on record after stamps each of which comes after all before of its origin, as it is the rule; none if one does
 /// not.
-fn ascending(
-    stamps: &[Stamped<'_>],
-    before: impl Fn(NodeId) -> Recorded,
-) -> Option<BTreeMap<NodeId, Recorded>> {
+fn ascending(stamps: &[Stamped], before: impl Fn(NodeId) -> Recorded) -> Option<BTreeMap<NodeId, Recorded>> {
     let mut recorded = BTreeMap::new();
-    for (origin, counter, id) in stamps {
+    for (origin, counter, share) in stamps {
         let record: &mut Recorded = recorded.entry(*origin).or_insert_with(|| before(*origin));
         if *counter <= record.counter {
             return None;
         }
-        record.ids ^= Progress::mix(*counter, id);
+        record.ids ^= share;
         record.held += 1;
         record.counter = *counter;
     }
@@ -120,50 +139,50 @@ fn ascending(
 async fn existing<'a>(
     connection: &mut PgConnection,
     tenant: i32,
-    stamps: impl Iterator<Item = &'a Stamped<'a>>,
-) -> Result<Vec<(NodeId, u64, EventId)>> {
+    stamps: impl Iterator<Item = &'a Stamped>,
+) -> Result<Vec<Stamped>> {
     let pairs: BTreeSet<(NodeId, u64)> = stamps.map(|(origin, counter, _)| (*origin, *counter)).collect();
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
     let origins: Vec<[u8; 16]> = pairs.iter().map(|(origin, _)| origin.to_bytes()).collect();
-    let sql = "SELECT j.origin, j.counter, e.id FROM unnest($2::bytea[], $3::bigint[]) j (origin, counter) \
-               CROSS JOIN LATERAL (SELECT e.id FROM entries e \
-               WHERE e.tenant = $1 AND e.origin = j.origin AND e.counter = j.counter OFFSET 0) e \
-               UNION ALL SELECT j.origin, j.counter, s.id FROM unnest($2::bytea[], $3::bigint[]) j (origin, counter) \
-               CROSS JOIN LATERAL (SELECT s.id FROM known_stamps s \
-               WHERE s.tenant = $1 AND s.origin = j.origin AND s.counter = j.counter OFFSET 0) s";
-    let found = sqlx::query(sql)
+    let sql = format!(
+        "SELECT e.* FROM unnest($2::bytea[], $3::bigint[]) j (origin, counter) CROSS JOIN LATERAL \
+         (SELECT {OF_ENTRY} FROM entries e \
+         WHERE e.tenant = $1 AND e.origin = j.origin AND e.counter = j.counter OFFSET 0) e \
+         UNION ALL SELECT s.* FROM unnest($2::bytea[], $3::bigint[]) j (origin, counter) CROSS JOIN LATERAL \
+         (SELECT {OF_KNOWN} FROM known_stamps s \
+         WHERE s.tenant = $1 AND s.origin = j.origin AND s.counter = j.counter OFFSET 0) s"
+    );
+    let found = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(tenant)
         .bind(origins.iter().map(|o| o.as_slice()).collect::<Vec<_>>())
         .bind(pairs.iter().map(|(_, counter)| signed(*counter)).collect::<Vec<_>>())
         .fetch_all(connection)
         .await
         .map_err(from_sqlx(OPERATION))?;
-    rows(&found, |row| Ok((NodeId::from_slice(row.bytes(0)?)?, row.number(1)?, EventId::new(row.text(2)?)?)))
+    rows(&found, stamped)
 }
 
-/// The hash over the ids under each range of counters.
+/// The hash over what is held or known under each range of counters.
 pub(crate) async fn mixed_under(
     connection: &mut PgConnection,
     tenant: i32,
     ranges: &[(NodeId, u64, u64)],
 ) -> Result<Vec<u128>> {
-    let sql = "SELECT counter, id FROM entries WHERE tenant = $1 AND origin = $2 AND counter BETWEEN $3 AND $4 \
-               UNION SELECT counter, id FROM known_stamps \
-               WHERE tenant = $1 AND origin = $2 AND counter BETWEEN $3 AND $4";
+    let sql = format!(
+        "SELECT {OF_ENTRY} FROM entries e WHERE e.tenant = $1 AND e.origin = $2 AND e.counter BETWEEN $3 AND $4 \
+         UNION ALL SELECT {OF_KNOWN} FROM known_stamps s \
+         WHERE s.tenant = $1 AND s.origin = $2 AND s.counter BETWEEN $3 AND $4"
+    );
     let mut hashes = Vec::with_capacity(ranges.len());
     for (origin, from, to) in ranges {
-        let found = sqlx::query(sql)
-            .bind(tenant)
-            .bind(origin.to_bytes())
-            .bind(signed(*from))
-            .bind(signed(*to))
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(from_sqlx("read progress"))?;
-        let shares = rows(&found, |row| Ok(Progress::mix(row.number(0)?, row.text(1)?)))?;
-        hashes.push(shares.into_iter().fold(0, |hash, share| hash ^ share));
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql.clone())).bind(tenant).bind(origin.to_bytes());
+        let query = query.bind(signed(*from)).bind(signed(*to));
+        let found = query.fetch_all(&mut *connection).await.map_err(from_sqlx("read progress"))?;
+        // An entry and a stub of it have one share, and so may a stamp that is known.
+        let shares: HashSet<Stamped> = rows(&found, stamped)?.into_iter().collect();
+        hashes.push(shares.into_iter().fold(0, |hash, (_, _, share)| hash ^ share));
     }
     Ok(hashes)
 }

@@ -127,8 +127,15 @@ async fn fetch(
 ) -> Result<Vec<LogEntry>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     if lacking.is_none() && request.filter.aggregates.is_empty() {
+        // After a pull, the log has little else than what is not to be sent back.
+        let wanted = request.not_from.map_or_else(String::new, |(log, floor)| {
+            let (log, floor) = (log.as_u128(), signed(floor));
+            format!(
+                "AND (e.received_from IS DISTINCT FROM decode('{log:032x}', 'hex') OR e.position <= {floor})"
+            )
+        });
         let sql = format!(
-            "COPY (SELECT {} FROM entries e WHERE e.tenant = {tenant} AND e.position > {} \
+            "COPY (SELECT {} FROM entries e WHERE e.tenant = {tenant} AND e.position > {} {wanted} \
              ORDER BY e.position LIMIT {limit}) TO STDOUT (FORMAT binary)",
             packed::ENTRY,
             signed(after)
@@ -139,15 +146,15 @@ async fn fetch(
     query.push("e.* FROM (SELECT p.position FROM ");
     if let Some(lacking) = lacking {
         let (origins, from, to) = ranges(lacking);
-        query.push("(SELECT DISTINCT ON (e.origin, e.counter, e.id) e.position FROM unnest(");
+        query.push("(SELECT DISTINCT ON (e.origin, e.counter, e.id, e.timestamp, e.parents, e.content) e.position FROM unnest(");
         query.push_bind(origins).push("::bytea[], ").push_bind(from).push("::bigint[], ").push_bind(to);
         query.push(
-            "::bigint[]) j (origin, first, last) CROSS JOIN LATERAL (SELECT e.origin, e.counter, e.id, ",
+            "::bigint[]) j (origin, first, last) CROSS JOIN LATERAL (SELECT e.origin, e.counter, e.id, e.timestamp, e.parents, e.content, ",
         );
         query.push("e.position FROM entries e WHERE e.tenant = ").push_bind(tenant);
         query.push(
             " AND e.origin = j.origin AND e.counter BETWEEN j.first AND j.last OFFSET 0) e \
-             ORDER BY e.origin, e.counter, e.id, e.position DESC) p WHERE p.position > ",
+             ORDER BY e.origin, e.counter, e.id, e.timestamp, e.parents, e.content, e.position DESC) p WHERE p.position > ",
         );
         query.push_bind(signed(after));
     } else {

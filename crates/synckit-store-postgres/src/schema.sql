@@ -42,7 +42,8 @@ CREATE TABLE known_stamps (
     origin bytea NOT NULL,
     counter bigint NOT NULL,
     id text COLLATE "C" NOT NULL,
-    PRIMARY KEY (tenant, origin, counter, id)
+    share bytea NOT NULL,
+    PRIMARY KEY (tenant, origin, counter, id, share)
 );
 CREATE TABLE origins (
     tenant integer NOT NULL,

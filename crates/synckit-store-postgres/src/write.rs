@@ -164,13 +164,14 @@ async fn known_stamps(connection: &mut PgConnection, tenant: i32, changes: &Chan
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO known_stamps (tenant, origin, counter, id) \
-               SELECT $1, * FROM unnest($2::bytea[], $3::bigint[], $4::text[]) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO known_stamps (tenant, origin, counter, id, share) \
+               SELECT $1, * FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::bytea[]) ON CONFLICT DO NOTHING";
     let query = sqlx::query(sql)
         .bind(tenant)
         .bind(rows.iter().map(|k| k.origin.to_bytes().to_vec()).collect::<Vec<_>>())
         .bind(rows.iter().map(|k| signed(k.counter)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|k| k.id.as_str()).collect::<Vec<_>>());
+        .bind(rows.iter().map(|k| k.id.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|k| k.share.to_be_bytes().to_vec()).collect::<Vec<_>>());
     run(connection, query).await
 }
 

@@ -122,21 +122,24 @@ fn optional_conflict(row: &sqlx::sqlite::SqliteRow, column: usize) -> Result<Opt
 
 async fn known_stamps(connection: &mut SqliteConnection, after: Option<&[u8]>, limit: usize) -> Result<Rows> {
     let foreign_key = || Error::invalid(OPERATION, "the key is not one that this store gave");
-    let (origin, counter, id) = match after {
-        None => (&[][..], 0, ""),
+    let (origin, counter, id, share) = match after {
+        None => (&[][..], 0, "", &[][..]),
         Some(key) => {
             let (origin, rest) = key.split_at_checked(16).ok_or_else(foreign_key)?;
-            let (counter, id) = rest.split_first_chunk::<8>().ok_or_else(foreign_key)?;
+            let (counter, rest) = rest.split_first_chunk::<8>().ok_or_else(foreign_key)?;
+            let (share, id) = rest.split_at_checked(16).ok_or_else(foreign_key)?;
             let id = std::str::from_utf8(id).map_err(|_| foreign_key())?;
-            (origin, u64::from_be_bytes(*counter), id)
+            (origin, u64::from_be_bytes(*counter), id, share)
         }
     };
-    let sql = "SELECT origin, counter, id FROM stamps WHERE position IS NULL AND (origin, counter, id) > (?, ?, ?) \
-               ORDER BY origin, counter, id LIMIT ?";
+    let sql = "SELECT origin, counter, id, share FROM stamps \
+               WHERE position IS NULL AND (origin, counter, id, share) > (?, ?, ?, ?) \
+               ORDER BY origin, counter, id, share LIMIT ?";
     let found = sqlx::query(sql)
         .bind(origin.to_vec())
         .bind(signed(counter))
         .bind(id.to_owned())
+        .bind(share.to_vec())
         .bind(i64::try_from(limit.max(1)).unwrap_or(i64::MAX))
         .fetch_all(connection)
         .await
@@ -148,6 +151,7 @@ async fn known_stamps(connection: &mut SqliteConnection, after: Option<&[u8]>, l
                 origin: NodeId::from_slice(&row.blob(0)?)?,
                 counter: row.number(1)?,
                 id: EventId::new(row.text(2)?)?,
+                share: progress::mixed(&row.blob(3)?)?,
             })
         })
         .collect();
@@ -156,6 +160,7 @@ async fn known_stamps(connection: &mut SqliteConnection, after: Option<&[u8]>, l
     let next = changes.known_stamps.last().map(|last| {
         let mut key = last.origin.to_bytes().to_vec();
         key.extend(last.counter.to_be_bytes());
+        key.extend(last.share.to_be_bytes());
         key.extend(last.id.as_str().as_bytes());
         key
     });

@@ -58,6 +58,7 @@ pub(crate) async fn open(config: &SqliteConfig, how: How) -> Result<Opened> {
             anchor = Some(SqliteConnection::connect_with(&options).await.map_err(&failed)?);
             let only = SqlitePoolOptions::new()
                 .max_connections(1)
+                .test_before_acquire(false)
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .connect_with(options)
@@ -70,7 +71,8 @@ pub(crate) async fn open(config: &SqliteConfig, how: How) -> Result<Opened> {
             let prepared = prepare(&mut connection, config, &how).await;
             connection.close().await.map_err(&failed)?;
             prepared?;
-            let pool = |n| SqlitePoolOptions::new().max_connections(n).min_connections(0);
+            // A connection to a file does not break while nobody looks.
+            let pool = |n| SqlitePoolOptions::new().max_connections(n).test_before_acquire(false);
             let reading = options.clone().pragma("cache_size", READER_CACHE);
             (pool(1).connect_lazy_with(options), pool(READERS).connect_lazy_with(reading))
         }

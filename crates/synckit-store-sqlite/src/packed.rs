@@ -4,7 +4,7 @@
 //! A packed row is some numbers with commas between them, a semicolon, texts that end with line feeds, and byte strings whose
 //! lengths are among the numbers or always the same.
 
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use synckit_core::{
     AggregateId, Error, ErrorKind, Event, EventId, EventType, Hash, LogId, Metadata, NodeId, Payload, Result,
     Stamp, Timestamp, decode_parents,
@@ -122,10 +122,10 @@ async fn rows<T>(
     read: impl Fn(&mut Packed<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
     query.push(")");
-    let packed: Option<Vec<u8>> =
-        query.build_query_scalar().fetch_one(connection).await.map_err(from_sqlx(operation))?;
+    let row = query.build().fetch_one(connection).await.map_err(from_sqlx(operation))?;
+    let packed: Option<&[u8]> = row.try_get(0).map_err(from_sqlx(operation))?;
     let packed = packed.unwrap_or_default();
-    let mut rest = Packed(&packed);
+    let mut rest = Packed(packed);
     let mut found = Vec::with_capacity(packed.len() / USUAL_BYTES);
     while !rest.0.is_empty() {
         found.push(read(&mut rest)?);

@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, sqlite::SqliteRow};
 use synckit_core::{
     Error, ErrorKind, NodeId, Progress, Result, VectorCursor,
     plan::{KnownStamp, NewEntry},
 };
 
-use crate::{error::from_sqlx, lookup::Columns as _, read::signed};
+use crate::{
+    error::from_sqlx,
+    lookup::Columns as _,
+    pack::{self, Packed, Rows, run_all},
+    read::signed,
+};
 
 const OPERATION: &str = "record progress";
 const ROWS: usize = 1_000;
@@ -18,14 +23,15 @@ struct Stamped<'a> {
     origin: NodeId,
     counter: u64,
     id: &'a str,
+    share: u128,
     position: Option<u64>,
 }
 
-type Key = (NodeId, u64, String);
+type Key = (NodeId, u64, String, u128);
 
 impl Stamped<'_> {
     fn key(&self) -> Key {
-        (self.origin, self.counter, self.id.to_owned())
+        (self.origin, self.counter, self.id.to_owned(), self.share)
     }
 }
 
@@ -39,23 +45,25 @@ pub(crate) async fn record(
         origin: e.stamp.origin,
         counter: e.stamp.counter,
         id: e.event.id.as_str(),
+        share: e.share(),
         position: Some(e.position),
     });
     let of_known = known.iter().map(|k| Stamped {
         origin: k.origin,
         counter: k.counter,
         id: k.id.as_str(),
+        share: k.share,
         position: None,
     });
     let stamps: Vec<Stamped<'_>> = of_entries.chain(of_known).collect();
     let mut news: BTreeMap<NodeId, Vec<(u64, u128)>> = BTreeMap::new();
     let mut new = |row: &Stamped<'_>| {
-        news.entry(row.origin).or_default().push((row.counter, Progress::mix(row.counter, row.id)));
+        news.entry(row.origin).or_default().push((row.counter, row.share));
     };
     if known.is_empty() {
         // Only an event that was there before can come with a stamp that was there before.
-        let (inserted, ()) =
-            tokio::join!(biased; insert_logged(connection, entries), async { stamps.iter().for_each(new) });
+        let inserting = run_all(connection, &stamps, pack::ROWS, OPERATION, logged);
+        let (inserted, ()) = tokio::join!(biased; inserting, async { stamps.iter().for_each(new) });
         inserted?;
     } else {
         for rows in stamps.chunks(ROWS) {
@@ -70,18 +78,18 @@ pub(crate) async fn record(
     Ok(())
 }
 
-/// The stamps of entries that are in the log by now.
-async fn insert_logged(connection: &mut SqliteConnection, entries: &[NewEntry]) -> Result<()> {
-    let Some(first) = entries.first() else { return Ok(()) };
-    sqlx::query(
-        "INSERT INTO stamps SELECT origin, counter, id, position FROM entries WHERE position >= ? ORDER BY position \
-         ON CONFLICT (origin, counter, id) DO UPDATE SET position = excluded.position",
-    )
-    .bind(signed(first.position))
-    .execute(connection)
-    .await
-    .map_err(from_sqlx(OPERATION))
-    .map(drop)
+/// The stamps of entries.
+const INSERT_LOGGED: &str = "INSERT INTO stamps SELECT substr({bytes}, origin, 16), counter, \
+    CAST(substr({bytes}, origin + 32, ends - origin - 32) AS TEXT), substr({bytes}, origin + 16, 16), position FROM r \
+    WHERE true ON CONFLICT (origin, counter, id, share) DO UPDATE SET position = excluded.position";
+
+fn logged(rows: &[Stamped<'_>]) -> Option<Packed> {
+    let mut packed = Rows::new();
+    for row in rows {
+        let packed = packed.row(&[signed(row.counter), signed(row.position.unwrap_or(0))]);
+        packed.part(&row.origin.to_bytes()).part(&row.share.to_be_bytes()).bytes(row.id.as_bytes());
+    }
+    packed.statement("counter, position, origin, ends", INSERT_LOGGED)
 }
 
 async fn insert(connection: &mut SqliteConnection, rows: &[Stamped<'_>]) -> Result<()> {
@@ -90,10 +98,11 @@ async fn insert(connection: &mut SqliteConnection, rows: &[Stamped<'_>]) -> Resu
         q.push_bind(row.origin.to_bytes().to_vec());
         q.push_bind(signed(row.counter));
         q.push_bind(row.id.to_owned());
+        q.push_bind(row.share.to_be_bytes().to_vec());
         q.push_bind(row.position.map(signed));
     });
     query.push(
-        " ON CONFLICT (origin, counter, id) DO UPDATE SET position = coalesce(excluded.position, position)",
+        " ON CONFLICT (origin, counter, id, share) DO UPDATE SET position = coalesce(excluded.position, position)",
     );
     query.build().execute(connection).await.map_err(from_sqlx(OPERATION)).map(drop)
 }
@@ -101,11 +110,15 @@ async fn insert(connection: &mut SqliteConnection, rows: &[Stamped<'_>]) -> Resu
 async fn existing(connection: &mut SqliteConnection, rows: &[Stamped<'_>]) -> Result<HashSet<Key>> {
     let asked: Vec<serde_json::Value> =
         rows.iter().map(|r| serde_json::json!([r.origin.to_string(), r.counter, r.id])).collect();
-    let sql = "SELECT s.origin, s.counter, s.id FROM json_each(?) j CROSS JOIN stamps s \
+    let sql = "SELECT s.origin, s.counter, s.id, s.share FROM json_each(?) j CROSS JOIN stamps s \
                ON s.origin = unhex(j.value ->> 0) AND s.counter = (j.value ->> 1) AND s.id = (j.value ->> 2)";
     let query = sqlx::query(sql).bind(serde_json::Value::Array(asked).to_string());
     let found = query.fetch_all(connection).await.map_err(from_sqlx(OPERATION))?;
-    found.iter().map(|row| Ok((NodeId::from_slice(&row.blob(0)?)?, row.number(1)?, row.text(2)?))).collect()
+    let key = |row| -> Result<Key> {
+        let row: &SqliteRow = row;
+        Ok((NodeId::from_slice(&row.blob(0)?)?, row.number(1)?, row.text(2)?, mixed(&row.blob(3)?)?))
+    };
+    found.iter().map(key).collect()
 }
 
 /// Takes new stamps of an origin into its progress.
@@ -152,21 +165,22 @@ async fn advance(
 pub(crate) async fn rebuild(connection: &mut SqliteConnection) -> Result<()> {
     let failed = from_sqlx(OPERATION);
     sqlx::query("DELETE FROM origins").execute(&mut *connection).await.map_err(&failed)?;
-    let sql = "SELECT origin, counter, id FROM stamps WHERE (origin, counter, id) > (?, ?, ?) \
-               ORDER BY origin, counter, id LIMIT ?";
-    let (mut origin, mut counter, mut id) = (Vec::new(), 0, String::new());
+    let sql = "SELECT origin, counter, id, share FROM stamps WHERE (origin, counter, id, share) > (?, ?, ?, ?) \
+               ORDER BY origin, counter, id, share LIMIT ?";
+    let (mut origin, mut counter, mut id, mut share) = (Vec::new(), 0, String::new(), Vec::new());
     let mut all: BTreeMap<Vec<u8>, (u64, u128)> = BTreeMap::new();
     loop {
         let query = sqlx::query(sql).bind(origin.clone()).bind(signed(counter)).bind(id.clone());
-        let rows = query.bind(ROWS as i64).fetch_all(&mut *connection).await.map_err(&failed)?;
+        let rows =
+            query.bind(share.clone()).bind(ROWS as i64).fetch_all(&mut *connection).await.map_err(&failed)?;
         let Some(last) = rows.last() else { break };
         for row in &rows {
             let counter = row.number(1)?;
             let (greatest, ids) = all.entry(row.blob(0)?).or_default();
             *greatest = counter.max(*greatest);
-            *ids ^= Progress::mix(counter, &row.text(2)?);
+            *ids ^= mixed(&row.blob(3)?)?;
         }
-        (origin, counter, id) = (last.blob(0)?, last.number(1)?, last.text(2)?);
+        (origin, counter, id, share) = (last.blob(0)?, last.number(1)?, last.text(2)?, last.blob(3)?);
     }
     let sql = "INSERT INTO origins VALUES (?1, ?2, (SELECT count(DISTINCT counter) FROM stamps WHERE origin = ?1), ?3)";
     for (origin, (counter, ids)) in all {
@@ -176,7 +190,7 @@ pub(crate) async fn rebuild(connection: &mut SqliteConnection) -> Result<()> {
     Ok(())
 }
 
-fn mixed(bytes: &[u8]) -> Result<u128> {
+pub(crate) fn mixed(bytes: &[u8]) -> Result<u128> {
     let damaged = |_| Error::new(ErrorKind::Corrupt, OPERATION, "a hash over ids does not have 16 bytes");
     bytes.try_into().map(u128::from_be_bytes).map_err(damaged)
 }
@@ -186,13 +200,13 @@ pub(crate) async fn mixed_under(
     connection: &mut SqliteConnection,
     ranges: &[(NodeId, u64, u64)],
 ) -> Result<Vec<u128>> {
-    let sql = "SELECT counter, id FROM stamps WHERE origin = ? AND counter BETWEEN ? AND ?";
+    let sql = "SELECT share FROM stamps WHERE origin = ? AND counter BETWEEN ? AND ?";
     let mut hashes = Vec::with_capacity(ranges.len());
     for (origin, from, to) in ranges {
         let query = sqlx::query(sql).bind(origin.to_bytes().to_vec()).bind(signed(*from)).bind(signed(*to));
         let mut hash = 0;
         for row in query.fetch_all(&mut *connection).await.map_err(from_sqlx("read progress"))? {
-            hash ^= Progress::mix(row.number(0)?, &row.text(1)?);
+            hash ^= mixed(&row.blob(0)?)?;
         }
         hashes.push(hash);
     }

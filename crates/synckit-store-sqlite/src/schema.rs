@@ -56,8 +56,9 @@ CREATE TABLE stamps (
     origin BLOB NOT NULL,
     counter INTEGER NOT NULL,
     id TEXT NOT NULL,
+    share BLOB NOT NULL,
     position INTEGER,
-    PRIMARY KEY (origin, counter, id)
+    PRIMARY KEY (origin, counter, id, share)
 ) WITHOUT ROWID;
 CREATE TABLE origins (
     origin BLOB PRIMARY KEY,

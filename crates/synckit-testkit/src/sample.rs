@@ -1,7 +1,7 @@
 //! Events to test with.
 
 use synckit_core::{
-    AggregateId, Event, EventId, LogId, NodeId, Payload, Stamp, Timestamp, VertexId, content_hash,
+    AggregateId, Event, EventId, LogId, NodeId, Payload, Progress, Stamp, Timestamp, VertexId, content_hash,
     decision::Decision,
     graph::ConflictOutline,
     store::{Apply, Checkpoint, DecisionDraft, Offered, QuarantineSide, Quarantined, Refusal, RefusalCode},
@@ -63,6 +63,17 @@ pub(crate) fn stub(mut offered: Offered) -> Offered {
     offered.event.data = Payload::stored(None, Vec::new());
     offered.event.metadata = synckit_core::Metadata::default();
     offered
+}
+
+/// How much of one origin a holder of these entries holds.
+pub(crate) fn progress(held: &[Offered]) -> Progress {
+    let share = |o: &Offered| {
+        let (stamp, content) = (o.stamp.as_ref().unwrap(), o.stub.unwrap_or_else(|| content_hash(&o.event)));
+        (stamp.counter, Progress::share(&o.event.id, stamp, &content))
+    };
+    let mut shares: Vec<(u64, u128)> = held.iter().map(share).collect();
+    shares.sort_unstable();
+    Progress::of(shares)
 }
 
 /// Two first events of one aggregate, by different nodes: a conflict.

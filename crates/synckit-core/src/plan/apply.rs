@@ -20,20 +20,22 @@ use crate::{
 struct Source {
     peer: Option<LogId>,
     author: Option<NodeId>,
+    /// Whether they were held meanwhile: their log may have lost them since.
+    held: bool,
 }
 
 impl Source {
-    /// The log that the entries were pulled from. One that pushes proves nothing about what its log holds: two copies of a
+    /// The log that the entries were pulled from, if it holds them still. One that pushes proves nothing about what its log holds: two copies of a
     /// store push under one identity.
     fn pulled_from(self) -> Option<LogId> {
-        self.peer.filter(|_| self.author.is_none())
+        self.peer.filter(|_| self.author.is_none() && !self.held)
     }
 }
 
 impl Planner<'_> {
     pub(super) fn apply(&mut self, apply: Apply) {
         self.expect(apply.entries.len());
-        let source = Source { peer: apply.peer, author: apply.author };
+        let source = Source { peer: apply.peer, author: apply.author, held: false };
         let mut retry = apply.retried;
         if apply.retry_held {
             retry.extend(self.known.worth_retrying().cloned());
@@ -78,7 +80,7 @@ impl Planner<'_> {
                 let Some(offered) = self.meant(&row) else { continue };
                 // What is in our own log is handed on from there to everybody.
                 let peer = (row.position == 0).then_some(row.peer);
-                match self.take(&offered, Source { peer, author: None }) {
+                match self.take(&offered, Source { peer, author: None, held: true }) {
                     Outcome::Refused(refusal) => {
                         left.push(row);
                         reasons.push(refusal);
@@ -212,10 +214,13 @@ impl Planner<'_> {
             self.fork(&event.id, stamp.counter);
         }
         let claim = Claim { aggregate: event.aggregate_id.clone(), stamp: stamp.clone(), content };
-        if self.known.is_withdrawn(&event.id, &claim) {
+        let holder = self.known.holder(&event.id);
+        // A smaller stamp travels although its event was given up under another: it has its place in history.
+        let is_first = holder.as_ref().is_none_or(|h| claim.is_before(h));
+        if !is_first && self.known.is_withdrawn(&event.id, &claim) {
             return self.already_known(offered, claim);
         }
-        let holder = self.known.holder(&event.id).filter(|h| !h.is_same_event(&claim));
+        let holder = holder.filter(|h| !h.is_same_event(&claim));
         if let Some(other) = &holder
             && (event.event_type.is_reserved() || other.is_before(&claim))
         {

@@ -16,8 +16,7 @@ use crate::{
 impl Planner<'_> {
     /// Notes a stamp that is known for an event that counts under another.
     pub(super) fn know(&mut self, id: &EventId, claim: Claim) {
-        let (origin, counter) = (claim.stamp.origin, claim.stamp.counter);
-        self.changes.known_stamps.push(KnownStamp { origin, counter, id: id.clone() });
+        self.changes.known_stamps.push(KnownStamp::of(id, &claim));
         if id.is_reserved() {
             return;
         }
@@ -74,7 +73,7 @@ impl Planner<'_> {
         let Ok(claim) = withdrawal.claim(aggregate) else { return };
         let id = &withdrawal.id;
         let (origin, counter) = (claim.stamp.origin, claim.stamp.counter);
-        self.changes.known_stamps.push(KnownStamp { origin, counter, id: id.clone() });
+        self.changes.known_stamps.push(KnownStamp::of(id, &claim));
         if self.known.withdrawn.get(id).is_some_and(|claims| claims.contains(&claim)) {
             return;
         }

@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 
 pub use self::{claim::Claim, planner::vertex_of};
 use crate::{
-    cursor::Mark,
+    cursor::{Mark, Progress},
     event::Event,
     graph::{Head, Vertex},
     hash::Hash,
@@ -189,6 +189,14 @@ pub struct NewEntry {
     pub superseded: bool,
 }
 
+impl NewEntry {
+    /// Its share in the hash over its origin's ids.
+    #[must_use]
+    pub fn share(&self) -> u128 {
+        Progress::share(&self.event.id, &self.stamp, &self.content)
+    }
+}
+
 /// The heads of an aggregate after a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewHeads {
@@ -209,6 +217,16 @@ pub struct KnownStamp {
     pub counter: u64,
     /// The event.
     pub id: EventId,
+    /// Its share in the hash over the origin's ids.
+    pub share: u128,
+}
+
+impl KnownStamp {
+    /// The stamp of a claim to an id.
+    pub(crate) fn of(id: &EventId, claim: &Claim) -> Self {
+        let share = Progress::share(id, &claim.stamp, &claim.content);
+        Self { origin: claim.stamp.origin, counter: claim.stamp.counter, id: id.clone(), share }
+    }
 }
 
 /// A claim with the id that it is about.

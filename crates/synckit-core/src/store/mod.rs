@@ -175,8 +175,9 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// Any error of the storage engine.
     async fn vector(&self) -> Result<VectorCursor>;
 
-    /// For each range of counters of an origin, the hash over the ids held or known under them: the shares of
-    /// [`Progress::mix`](crate::Progress::mix), combined by exclusive or.
+    /// For each range of counters of an origin, the hash over the ids held or known under them: the shares
+    /// ([`Progress::share`](crate::Progress::share)), combined by exclusive or. A share that is both of an entry and known
+    /// without one, or is known twice, counts once.
     ///
     /// # Errors
     /// Any error of the storage engine.

@@ -1,5 +1,6 @@
 //! One sync: greet, pull to the head, decide, push.
 
+mod doubt;
 mod pull;
 mod push;
 mod resolve;
@@ -8,10 +9,9 @@ mod start;
 use std::sync::Arc;
 
 use synckit_core::{
-    CursorMode, Error, ErrorKind, Mark, NodeId, Result, Transport, VectorCursor,
-    limits::MAX_DOUBTED_COUNTERS,
+    CursorMode, Error, ErrorKind, Mark, Result, Transport, VectorCursor,
     plant::{Plant, planted, recall, remember},
-    store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, RefusalCode, Write, Written},
+    store::{Apply, Checkpoint, Outcome, QuarantineSide, Quarantined, Write, Written},
     transport::PeerState,
 };
 
@@ -44,8 +44,10 @@ struct Session {
     peer: PeerState,
     checkpoint: Checkpoint,
     forget: Option<synckit_core::LogId>,
-    /// All that this node held when the sync began; only in vector mode.
-    ours: Option<VectorCursor>,
+    /// What the peer holds for sure, and need not be pushed; only in vector mode.
+    held: Option<VectorCursor>,
+    /// Up to here, our log was compared with what the peer holds.
+    compared: u64,
     /// Where the peer's log ended after each push that no greeting has verified yet: a peer that is restored between two
     /// pushes may have grown beyond the first when it answers the second.
     pushed: Vec<Mark>,
@@ -175,44 +177,15 @@ impl<'a> Run<'a> {
         if first {
             checkpoint.push = head.position;
         }
-        let waits = |q: &Quarantined| q.peer == peer.log && q.refusal.code == RefusalCode::WaitingForParent;
-        // Two copies of one node may have used a counter twice, which cursors over counters cannot tell while they cover
-        // different ones. What waits for a parent since the last sync shows it: then everything is exchanged.
-        let stuck = vector && store.quarantine().await?.iter().any(waits);
-        if stuck {
-            peer.vector = None;
-            (checkpoint.pull, checkpoint.push) = (Mark::START, 0);
-        }
-        let mut ours = if vector && !stuck { Some(store.vector().await?) } else { None };
-        let doubted = match (&ours, &peer.vector) {
-            (Some(ours), Some(theirs)) => self.doubted(ours, theirs).await?,
-            _ => Vec::new(),
-        };
-        if !doubted.is_empty() {
-            tracing::info!(origins = ?doubted, "copies of these nodes used counters again; their events are compared one by one");
-            ours = ours.map(|cursor| cursor.without(&doubted));
-            peer.vector = peer.vector.map(|cursor| cursor.without(&doubted));
-            checkpoint.push = 0;
-        }
-        Ok(Session { transport, peer, checkpoint, forget, ours, pushed: Vec::new() })
-    }
-
-    /// The origins of which this node and the peer hold different events under the same counters.
-    async fn doubted(&self, ours: &VectorCursor, theirs: &VectorCursor) -> Result<Vec<NodeId>> {
-        let mut doubted = Vec::new();
-        for doubt in ours.doubts(theirs) {
-            let counters =
-                doubt.ranges.iter().fold(0_u64, |sum, (from, to)| sum.saturating_add(to - from + 1));
-            if counters > MAX_DOUBTED_COUNTERS {
-                continue;
-            }
-            let ranges: Vec<_> = doubt.ranges.iter().map(|(from, to)| (doubt.origin, *from, *to)).collect();
-            let beyond = if ranges.is_empty() { Vec::new() } else { self.node.store.mixed(&ranges).await? };
-            if beyond.into_iter().fold(0, |sum, hash| sum ^ hash) != doubt.difference {
-                doubted.push(doubt.origin);
-            }
-        }
-        Ok(doubted)
+        Ok(Session {
+            transport,
+            peer,
+            checkpoint,
+            forget,
+            held: None,
+            compared: u64::MAX,
+            pushed: Vec::new(),
+        })
     }
 
     /// Tries again what is held: what it waited for may have come, or the event that had its id may have been withdrawn.

@@ -12,37 +12,41 @@ use synckit_core::{
 use super::{Run, Session};
 
 impl Run<'_> {
-    /// Pulls all that this node lacks.
+    /// Pulls what is new in the peer's log.
     ///
-    /// By cursors over counters, the peer's whole log is gone through for what is not held at all, and only what is new in
-    /// it for the data of stubs: what this node wants of the rest, it has had.
+    /// By cursors over counters, what is held is left out, but for origins in doubt. A peer that is ahead leaves all of its
+    /// origins in doubt until it was caught up with.
     pub(super) async fn pull(&mut self, session: &mut Session) -> Result<()> {
-        let pulled = session.checkpoint.pull;
-        let Some(ours) = session.ours.take() else {
-            return self.pull_after(session, pulled, None, true).await.map(drop);
+        let (pulled, head) = (session.checkpoint.pull, session.peer.head);
+        let Some(theirs) = session.peer.vector.clone() else {
+            return self.pull_after(session, pulled, None, Some(u64::MAX)).await;
         };
-        let stubs = ours.stub_ranges();
-        if stubs == 0 || (pulled == Mark::START && stubs <= MAX_CURSOR_STUBS) {
-            return self.pull_after(session, Mark::START, Some(ours), true).await.map(drop);
+        let mut ours = self.node.store.vector().await?;
+        let mut doubted = if head == pulled { Vec::new() } else { self.doubted(&ours, &theirs).await? };
+        if !doubted.is_empty() && self.node.config.filter.is_everything() {
+            self.pull_after(session, pulled, sendable(ours), None).await?;
+            ours = self.node.store.vector().await?;
+            doubted = self.doubted(&ours, &theirs).await?;
+            if doubted.is_empty() {
+                session.checkpoint.pull = head;
+                return Ok(());
+            }
         }
-        let head = self.pull_after(session, Mark::START, Some(ours.without_stubs()), false).await?;
-        if head == pulled {
-            return Ok(());
-        }
-        let ours = self.node.store.vector().await?;
-        let missing_from = Some(ours).filter(|ours| ours.stub_ranges() <= MAX_CURSOR_STUBS);
-        self.pull_after(session, pulled, missing_from, true).await.map(drop)
+        // What came into the peer's log since the greeting was not compared yet.
+        let last = Some(head.position);
+        self.pull_after(session, pulled, sendable(ours.without(&doubted)), last).await?;
+        // What was left out at first may be what others of the same pull wait for.
+        if doubted.is_empty() { Ok(()) } else { self.retry_held(session).await }
     }
 
-    /// Pulls page after page; while one is being stored, the next is on its way. Returns where the peer's log ends. The pull
-    /// cursor moves along if it is to.
+    /// Pulls page after page; while one is being stored, the next is on its way. The pull cursor moves along, as far as it may.
     async fn pull_after(
         &mut self,
         session: &mut Session,
         after: Mark,
         missing_from: Option<VectorCursor>,
-        moves: bool,
-    ) -> Result<Mark> {
+        last: Option<u64>,
+    ) -> Result<()> {
         let mut request = PullRequest {
             log: Some(session.peer.log),
             after,
@@ -56,9 +60,11 @@ impl Run<'_> {
             let (has_more, next) = (page.has_more, page.next);
             // Only once the page is stored may the session go on from there.
             let mut covered = session.checkpoint.clone();
-            if moves {
+            if last.is_some_and(|last| next.position <= last) {
                 let half = planted(Plant::HalfTakenForWhole) && session.checkpoint.pull == Mark::START;
                 covered.pull = if half { page.head } else { next };
+            } else if last.is_some_and(|last| covered.pull.position < last) {
+                covered.pull = session.peer.head;
             }
             if planted(Plant::OnlyConflictsKept) {
                 let open = self.node.store.conflicts(None, usize::MAX).await?;
@@ -86,7 +92,7 @@ impl Run<'_> {
                 let written = write.await?;
                 (session.checkpoint, session.forget) = (covered, None);
                 self.note(&written, &ids);
-                return Ok(next);
+                return Ok(());
             }
             request.after = next;
             let following = self.request(|| session.transport.pull(request.clone()));
@@ -97,6 +103,11 @@ impl Run<'_> {
             page = following?;
         }
     }
+}
+
+/// A cursor as it may be sent; with more stubs, what is new is asked for by positions.
+fn sendable(cursor: VectorCursor) -> Option<VectorCursor> {
+    Some(cursor).filter(|cursor| cursor.stub_ranges() <= MAX_CURSOR_STUBS)
 }
 
 /// A page must be of the log that was greeted, and lead on.

@@ -20,6 +20,7 @@ const PUSHES_UNVERIFIED: usize = 8;
 impl Run<'_> {
     pub(super) async fn push(&mut self, session: &mut Session) -> Result<()> {
         loop {
+            self.compare(session).await?;
             let before = refused_by(self.node.store.quarantine().await?, session.peer.log);
             let mut skewed = self.push_to_end(session, &before).await?;
             skewed.extend(self.push_refused_again(session).await?);
@@ -31,6 +32,20 @@ impl Run<'_> {
         let left = self.node.store.quarantine().await?;
         let mut told = HashSet::new();
         self.report.refused.retain(|r| left.iter().any(|q| q.id == r.id) && told.insert(r.id.clone()));
+        Ok(())
+    }
+
+    /// Works out what the peer holds for sure, and how far our log was compared with that. What came later is pushed as well,
+    /// and looked at once more by the next sync.
+    async fn compare(&self, session: &mut Session) -> Result<()> {
+        let Some(theirs) = session.peer.vector.clone() else { return Ok(()) };
+        let compared = self.node.store.head().await?.position;
+        let mut doubted = Vec::new();
+        if compared != session.checkpoint.push {
+            doubted = self.doubted(&self.node.store.vector().await?, &theirs).await?;
+        }
+        session.held = Some(theirs.without(&doubted));
+        session.compared = compared;
         Ok(())
     }
 
@@ -52,8 +67,9 @@ impl Run<'_> {
             }
             if entries.is_empty() {
                 self.acknowledged(said.take()).await?;
-                let moved = next != session.checkpoint.push;
-                session.checkpoint.push = next;
+                let covered = next.min(session.compared);
+                let moved = covered != session.checkpoint.push;
+                session.checkpoint.push = covered;
                 if moved {
                     self.record(session).await?;
                 }
@@ -76,7 +92,7 @@ impl Run<'_> {
             let (reply, following, recorded) =
                 tokio::join!(self.offer(session, &entries), following, self.acknowledged(said.take()));
             recorded?;
-            session.checkpoint.push = next;
+            session.checkpoint.push = next.min(session.compared);
             if planted(Plant::CheckpointBeforePush) && reply.is_err() {
                 self.record(session).await?;
             }
@@ -104,7 +120,7 @@ impl Run<'_> {
             .limit(self.node.config.batch_size)
             .filter(self.node.config.filter.clone())
             .not_from(session.peer.log, session.checkpoint.echo_floor)
-            .missing_from(session.peer.vector.clone());
+            .missing_from(session.held.clone());
         let mut page = self.node.store.read(request).await?;
         if !session.peer.keeps_stamps {
             // A plain log would hand the kit's own events on as if they were its own.

@@ -1,7 +1,7 @@
 //! L8 and L9: what is acknowledged is there, and stays there; what waits for a parent really does.
 
 use synckit_core::{
-    EventId, Mark, NodeId, Stamp, Timestamp, VertexId,
+    Event, EventId, Mark, NodeId, Stamp, Timestamp, VertexId,
     decision::{Decision, RESOLUTION, Withdrawal},
     limits::DEFAULT_CLOCK_TOLERANCE_MICROS,
     store::{Outcome, RefusalCode, Write},
@@ -27,11 +27,13 @@ impl Pushed {
         let Write::Apply(apply) = write else { return None };
         let author = apply.author?;
         let entries = apply.entries.iter().map(|o| (o.event.id.clone(), o.stamp.clone())).collect();
-        let there = |stamp: &Stamp| {
-            stamp.parents.iter().all(|p| book.vertices.contains_key(p))
-                && book.newest(&stamp.parents) < stamp.timestamp
+        let there = |event: &Event, stamp: &Stamp| {
+            // A withdrawal takes the place of what it withdraws.
+            let at = Withdrawal::read(event).map_or(stamp.timestamp, |w| w.timestamp);
+            stamp.parents.iter().all(|p| book.vertices.contains_key(p)) && book.newest(&stamp.parents) < at
         };
-        let based = apply.entries.iter().map(|o| o.stamp.as_ref().is_some_and(there)).collect();
+        let based =
+            apply.entries.iter().map(|o| o.stamp.as_ref().is_some_and(|s| there(&o.event, s))).collect();
         let mut pushed: Vec<(VertexId, Timestamp)> = Vec::new();
         for (event, stamp) in apply.entries.iter().filter_map(|o| Some((&o.event, o.stamp.as_ref()?))) {
             pushed.push((VertexId::from(&event.id), stamp.timestamp));
@@ -111,4 +113,41 @@ pub(crate) fn durable(book: &Book, head: Mark) -> Result<(), Violation> {
             head.position
         ),
     ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+mod tests {
+    use synckit_core::{
+        CursorMode, LogId, content_hash,
+        store::{Apply, Offered, Refusal},
+    };
+
+    use super::*;
+
+    /// Seed 3177: a decision that it is built on had come under a later stamp, and not yet under its first.
+    #[test]
+    fn a_withdrawal_waits_as_what_it_withdraws_would() {
+        let node = NodeId::from_u128(1);
+        let mut book = Book::new(LogId::from_u128(1), CursorMode::Vector);
+        let parents = vec![VertexId::new("parent").unwrap()];
+        book.vertices.insert(parents[0].clone(), Timestamp::from_micros(20));
+        let event = Event::new("t", "a", "data").unwrap().with_id("e").unwrap();
+        let withdrawal = Withdrawal {
+            id: event.id.clone(),
+            event_type: event.event_type.clone(),
+            origin: node,
+            counter: 1,
+            timestamp: Timestamp::from_micros(10),
+            parents: parents.clone(),
+            content: content_hash(&event),
+        };
+        let stamp = Stamp::checked(node, 2, Timestamp::from_micros(30), parents).unwrap();
+        let event = withdrawal.to_event(&event.aggregate_id).unwrap();
+        let offered = Offered { event, stamp: Some(stamp), stub: None, position: 0 };
+        let apply = Apply { author: Some(node), entries: vec![offered], ..Apply::default() };
+        let pushed = Pushed::of(&book, &Write::Apply(apply)).unwrap();
+        let waits = Outcome::Refused(Refusal::new(RefusalCode::WaitingForParent, "it waits"));
+        assert!(taken(&book, &pushed, &[waits], Timestamp::from_micros(40)).is_ok());
+    }
 }

@@ -10,7 +10,7 @@ use synckit_core::{
 };
 
 use crate::{
-    sample::{PEER, pulled, stamp, stamped, stub, typed},
+    sample::{PEER, progress, pulled, stamp, stamped, stub, typed},
     stores::Stores,
     subject::{Subject, all_pages, codes, ids_of},
 };
@@ -62,11 +62,10 @@ pub(super) async fn l7_progress_names_stubs(stores: &Stores<'_>) {
     assert_eq!(stubs(&store, 2).await, [(3, 5), (9, 9)]);
     let store = stores.reopened(store).await;
     let vector = store.vector().await.unwrap();
-    let progress = &vector.origins()[&node(2)];
-    assert_eq!((progress.counter, &*progress.gaps, &*progress.stubs), (9, &[(7, 7)][..], &[(3, 5), (9, 9)][..]));
-    let ids: Vec<(u64, String)> = [1, 2, 3, 4, 5, 6, 8, 9].map(|n| (n, format!("e{n}"))).into();
-    let all = Progress::of(ids.iter().map(|(n, id)| (*n, id.as_str())));
-    assert_eq!(progress.ids, all.ids, "the ids of stubs are ids as all others");
+    let held = &vector.origins()[&node(2)];
+    assert_eq!((held.counter, &*held.gaps, &*held.stubs), (9, &[(7, 7)][..], &[(3, 5), (9, 9)][..]));
+    let all = progress(&page);
+    assert_eq!(held.ids, all.ids, "stubs count as all others");
     store.seed(vec![page[3].clone(), page[7].clone()]).await;
     assert_eq!(stubs(&store, 2).await, [(3, 3), (5, 5)], "the data of 4 and 9 has come");
     assert_eq!(store.vector().await.unwrap().origins()[&node(2)].ids, all.ids);
@@ -138,6 +137,18 @@ pub(super) async fn l7_no_stub_is_given_for_a_stub(stores: &Stores<'_>) {
     assert_eq!(given(&store, &vector.without_stubs(), Filter::everything()).await, []);
     let whole = store.vector().await.unwrap();
     assert_eq!(given(&reader, &whole, Filter::everything()).await, [], "a stub gives no data");
+}
+
+pub(super) async fn l7_data_is_given_under_a_counter_of_which_something_else_is_a_stub(stores: &Stores<'_>) {
+    let (store, reader) = (stores.fresh().await, stores.fresh().await);
+    let (a, b) = (stamped("a", "x", 2, 1, 10, &[]), stamped("b", "x", 2, 1, 11, &[]));
+    store.seed(vec![a.clone(), stub(b.clone())]).await;
+    reader.seed(vec![stub(a), b]).await;
+    assert_eq!(stubs(&store, 2).await, stubs(&reader, 2).await);
+    let theirs = reader.vector().await.unwrap();
+    assert_eq!(given(&store, &theirs, Filter::everything()).await, of(&["a"], false));
+    let theirs = store.vector().await.unwrap();
+    assert_eq!(given(&reader, &theirs, Filter::everything()).await, of(&["b"], false));
 }
 
 pub(super) async fn l7_the_data_of_many_stubs_is_given(stores: &Stores<'_>) {
