@@ -9,6 +9,7 @@ mod load;
 mod memory;
 mod peer;
 mod places;
+mod postgres;
 mod process;
 mod raw;
 mod scale;
@@ -33,9 +34,11 @@ struct Bench {
 }
 
 /// All of them, in the order in which they run.
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 8] = [
     Bench { name: "append", group: "sqlite", run: append::run },
     Bench { name: "load", group: "sqlite", run: load::run },
+    Bench { name: "append-postgres", group: "postgres", run: postgres::append },
+    Bench { name: "load-postgres", group: "postgres", run: postgres::load },
     Bench { name: "pull", group: "sync", run: sync::pull },
     Bench { name: "push", group: "sync", run: sync::push },
     Bench { name: "memory", group: "scale", run: memory::run },

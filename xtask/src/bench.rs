@@ -2,13 +2,22 @@
 
 use std::process::Command;
 
-use crate::run::{Outcome, built, root};
+use crate::{
+    run::{Outcome, built, root},
+    servers,
+};
 
 /// Builds the benches, and runs them: all, or those that are named.
 pub(crate) fn run(names: &[String], json: bool) -> Outcome<()> {
     let program = built("synckit-bench", "synckit-bench")?;
     let mut command = Command::new(program);
     command.args(names).current_dir(root());
+    let postgres = ["postgres", "append-postgres", "load-postgres"];
+    let wanted = names.is_empty() || names.iter().any(|name| postgres.contains(&name.as_str()));
+    let server = if wanted { Some(servers::for_benches()?) } else { None };
+    if let Some((variable, url, _)) = &server {
+        command.env(variable, url);
+    }
     if json {
         command.arg("--json");
     }

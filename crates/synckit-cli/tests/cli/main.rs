@@ -9,6 +9,7 @@ mod disasters;
 mod hubs;
 mod killed;
 mod moving;
+mod postgres;
 mod review;
 mod serving;
 mod support;
