@@ -14,3 +14,10 @@ pub(crate) fn run(names: &[String], json: bool) -> Outcome<()> {
     }
     if command.status()?.success() { Ok(()) } else { Err("a target was missed, or a bench failed".into()) }
 }
+
+/// Runs stores with very long logs.
+pub(crate) fn scale(arguments: &[String]) -> Outcome<()> {
+    let program = built("synckit-bench", "synckit-bench")?;
+    let done = Command::new(program).arg("scale").args(arguments).current_dir(root()).status()?;
+    if done.success() { Ok(()) } else { Err("a target was missed, or a bench failed".into()) }
+}

@@ -49,6 +49,13 @@ enum Chore {
         #[arg(long)]
         json: bool,
     },
+    /// Stores with logs of 10,000,000 events against stores with 10,000; takes long, and gigabytes on disk.
+    #[command(disable_help_flag = true)]
+    Scale {
+        /// --events N, --stores KIND,KIND, --json; --help says more.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -59,6 +66,7 @@ fn main() -> ExitCode {
         Chore::January { file } => january::run(file),
         Chore::Sim { arguments } => sim::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()),
         Chore::Bench { names, json } => bench::run(&names, json),
+        Chore::Scale { arguments } => bench::scale(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

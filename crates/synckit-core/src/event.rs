@@ -33,6 +33,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// How many bytes it counts for in pages and limits: those of data and metadata, and 512 for all else.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.data.bytes().len() + self.metadata.as_json().len() + 512
+    }
+
     /// An event with a new id and no metadata.
     ///
     /// # Errors

@@ -148,6 +148,34 @@ async fn advance(
         .map(drop)
 }
 
+/// Works the progress of all origins out anew from the stamps.
+pub(crate) async fn rebuild(connection: &mut SqliteConnection) -> Result<()> {
+    let failed = from_sqlx(OPERATION);
+    sqlx::query("DELETE FROM origins").execute(&mut *connection).await.map_err(&failed)?;
+    let sql = "SELECT origin, counter, id FROM stamps WHERE (origin, counter, id) > (?, ?, ?) \
+               ORDER BY origin, counter, id LIMIT ?";
+    let (mut origin, mut counter, mut id) = (Vec::new(), 0, String::new());
+    let mut all: BTreeMap<Vec<u8>, (u64, u128)> = BTreeMap::new();
+    loop {
+        let query = sqlx::query(sql).bind(origin.clone()).bind(signed(counter)).bind(id.clone());
+        let rows = query.bind(ROWS as i64).fetch_all(&mut *connection).await.map_err(&failed)?;
+        let Some(last) = rows.last() else { break };
+        for row in &rows {
+            let counter = row.number(1)?;
+            let (greatest, ids) = all.entry(row.blob(0)?).or_default();
+            *greatest = counter.max(*greatest);
+            *ids ^= Progress::mix(counter, &row.text(2)?);
+        }
+        (origin, counter, id) = (last.blob(0)?, last.number(1)?, last.text(2)?);
+    }
+    let sql = "INSERT INTO origins VALUES (?1, ?2, (SELECT count(DISTINCT counter) FROM stamps WHERE origin = ?1), ?3)";
+    for (origin, (counter, ids)) in all {
+        let query = sqlx::query(sql).bind(origin).bind(signed(counter)).bind(ids.to_be_bytes().to_vec());
+        query.execute(&mut *connection).await.map_err(&failed)?;
+    }
+    Ok(())
+}
+
 fn mixed(bytes: &[u8]) -> Result<u128> {
     let damaged = |_| Error::new(ErrorKind::Corrupt, OPERATION, "a hash over ids does not have 16 bytes");
     bytes.try_into().map(u128::from_be_bytes).map_err(damaged)

@@ -4,7 +4,7 @@ use std::borrow::Borrow as _;
 
 use sqlx::SqliteConnection;
 use synckit_core::{
-    AggregateId, ConflictId, EventId, Hash, Lacking, LogId, Mark, Result, Timestamp, VertexId,
+    AggregateId, ConflictId, EventId, Hash, Lacking, LogId, Mark, Result, Timestamp, VertexId, content_hash,
     decode_parents,
     store::{Checkpoint, LogEntry, LogPage, OpenConflict, ReadRequest, ReviewRow, StoredDecision},
 };
@@ -55,7 +55,7 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
                     reached = position - 1;
                     break 'pages;
                 }
-                entries.push(shaped);
+                entries.push(verified(shaped)?);
             }
             last = position;
         }
@@ -67,6 +67,14 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
     let hash = hashes(connection, &[reached]).await?.pop().flatten().unwrap_or(Hash::ZERO);
     let next = Mark { position: reached, hash };
     Ok(LogPage { entries, next, head, has_more: reached < head.position })
+}
+
+/// The entry, if its content is what it was. SQLite has no checksums of its own.
+fn verified(entry: LogEntry) -> Result<LogEntry> {
+    if entry.stub || content_hash(&entry.event) == entry.content {
+        return Ok(entry);
+    }
+    Err(packed::damaged(&format!("{} at position {} is not what it was", entry.event.id, entry.position)))
 }
 
 /// The ranges as one parameter, for `json_each`.
@@ -157,7 +165,7 @@ pub(crate) async fn load(connection: &mut SqliteConnection, ids: &[EventId]) -> 
             .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
         entries.extend(packed::entries(connection, query, "load").await?);
     }
-    Ok(entries)
+    entries.into_iter().map(verified).collect()
 }
 
 pub(crate) async fn aggregates(

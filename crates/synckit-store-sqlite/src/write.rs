@@ -212,7 +212,7 @@ async fn checkpoint(connection: &mut SqliteConnection, row: &Checkpoint) -> Resu
     run(connection, query).await
 }
 
-async fn node(connection: &mut SqliteConnection, state: &NodeState) -> Result<()> {
+pub(crate) async fn node(connection: &mut SqliteConnection, state: &NodeState) -> Result<()> {
     let former: Vec<u8> = state.former.iter().flat_map(|n| n.to_bytes()).collect();
     let query =
         sqlx::query("UPDATE node SET node = ?, former = ?, counter = ?, clock = ?, position = ?, hash = ?")

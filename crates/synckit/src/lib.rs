@@ -11,6 +11,8 @@ pub use synckit_core::{
     EventType, Filter, Hub, LogCursor, LogId, Mark, Metadata, NodeId, Payload, Result, Timestamp, Transport,
     Version, VertexId,
 };
+#[cfg(feature = "maintenance")]
+pub use synckit_maintenance as maintenance;
 pub use synckit_node as node;
 pub use synckit_node::{Config, SyncNode, SyncNodeBuilder, SyncReport};
 pub use synckit_resolve as resolve;

@@ -8,6 +8,7 @@ mod cloudevents;
 mod disasters;
 mod hubs;
 mod killed;
+mod moving;
 mod review;
 mod serving;
 mod support;
