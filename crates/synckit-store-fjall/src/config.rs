@@ -3,10 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use synckit_core::{
-    CursorMode, Environment, Error, Result,
-    limits::{DEFAULT_CLOCK_TOLERANCE_MICROS, MAX_DATA_BYTES},
-};
+use synckit_core::{Error, Result, store::StoreSettings};
 
 const MIB: u64 = 1024 * 1024;
 const DEFAULT_CACHE_MIB: u64 = 32;
@@ -32,11 +29,8 @@ pub struct FjallConfig {
     pub(crate) path: PathBuf,
     pub(crate) durability: Durability,
     pub(crate) cache_bytes: u64,
-    pub(crate) label: String,
-    pub(crate) mode: CursorMode,
-    pub(crate) environment: Environment,
-    pub(crate) tolerance: u64,
-    pub(crate) max_data: usize,
+    pub(crate) taken_for_the_original: bool,
+    pub(crate) settings: StoreSettings,
 }
 
 impl FjallConfig {
@@ -47,11 +41,8 @@ impl FjallConfig {
             path: path.into(),
             durability: Durability::default(),
             cache_bytes: DEFAULT_CACHE_MIB * MIB,
-            label: String::new(),
-            mode: CursorMode::Integer,
-            environment: Environment::default(),
-            tolerance: DEFAULT_CLOCK_TOLERANCE_MICROS,
-            max_data: MAX_DATA_BYTES,
+            taken_for_the_original: false,
+            settings: StoreSettings::default(),
         }
     }
 
@@ -112,40 +103,15 @@ impl FjallConfig {
         self
     }
 
-    /// The node's name for people, when the store is created; empty by default.
+    /// Opens a copy as if it were the original, which is what a copy looks like when a whole disk was copied. For tests of
+    /// what happens then: two copies that go on as one node are a fork.
     #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
+    pub const fn taken_for_the_original(mut self) -> Self {
+        self.taken_for_the_original = true;
         self
     }
 
-    /// The node's mode, when the store is created; integer by default.
-    #[must_use]
-    pub const fn mode(mut self, mode: CursorMode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Where time and randomness come from; the machine by default.
-    #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
-    /// How far a stamp may be ahead of the clock, in microseconds; 5 minutes by default.
-    #[must_use]
-    pub const fn clock_tolerance(mut self, micros: u64) -> Self {
-        self.tolerance = micros;
-        self
-    }
-
-    /// Largest event data taken, in bytes; 1 MiB by default.
-    #[must_use]
-    pub const fn max_data_bytes(mut self, bytes: usize) -> Self {
-        self.max_data = bytes;
-        self
-    }
+    synckit_core::store_settings_methods!();
 
     /// The folder.
     #[must_use]

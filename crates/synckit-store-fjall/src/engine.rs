@@ -1,24 +1,24 @@
 //! The engine with the store's tables.
 
 use std::{
-    collections::BTreeMap,
-    ops::Bound,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable as _, Slice, Snapshot,
+    Database, Keyspace, KeyspaceCreateOptions, PersistMode,
     config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry},
 };
-use synckit_core::{Error, ErrorKind, Mark, Result};
+use synckit_core::{Error, ErrorKind, Mark, Result, plan::NodeState};
 
 use crate::{
+    batch::Batch,
     config::{Durability, FjallConfig},
-    entry::Stored,
     error::{damaged, from_fjall, from_io},
     folder::{Folder, Found},
-    journal, keys, schema,
+    journal, keys,
+    schema::{self, About, Node},
+    view::View,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -109,21 +109,24 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Opens the store of a folder, and makes it first if that is wanted and there is none.
-    pub(crate) fn open(config: &FjallConfig, create: bool) -> Result<Self> {
-        let nothing = |what: &str| {
-            Err(Error::new(ErrorKind::NotFound, "open store", format!("{what} {}", config.path.display())))
-        };
-        let folder = match Folder::find(&config.path)? {
+    /// Opens the store of a folder. If there is none, it is made with this node, if one is given.
+    pub(crate) fn open(config: &FjallConfig, new: Option<&(NodeState, About)>) -> Result<Self> {
+        let (folder, nothing) = match Folder::find(&config.path)? {
             Found::Store(folder) => return Self::existing(config, folder),
-            Found::Nothing if create => Folder::create(&config.path)?,
-            Found::Nothing => return nothing("there is no store at"),
-            Found::HalfMade(folder) if create => folder,
-            Found::HalfMade(_) => return nothing("only half a store was made at"),
+            Found::Nothing => (None, "there is no store at"),
+            Found::HalfMade(folder) => (Some(folder), "only half a store was made at"),
         };
+        let Some((state, about)) = new else {
+            let what = format!("{nothing} {}", config.path.display());
+            return Err(Error::new(ErrorKind::NotFound, "open store", what));
+        };
+        let folder = folder.map_or_else(|| Folder::create(&config.path), Ok)?;
         folder.clear()?;
         let engine = Self::start(config, folder)?;
-        schema::create(&engine, config)?;
+        let mut batch = engine.batch(2);
+        schema::put_node(&mut batch, &Node { state: state.clone(), conflicts: 0 });
+        schema::put_about(&mut batch, about);
+        engine.commit(batch, state.head)?;
         engine.db.persist(PersistMode::SyncAll).map_err(from_fjall("create store"))?;
         engine.folder.complete()?;
         Ok(engine)
@@ -160,9 +163,7 @@ impl Engine {
     fn check_end(&self) -> Result<()> {
         let view = self.view("open store");
         let end = schema::node(&view)?.state.head;
-        let last = view.at.last_key_value(&self.tables.entries).map(|last| last.key());
-        let last =
-            last.transpose().map_err(from_fjall("open store"))?.map_or(Ok(0), |key| keys::number(&key))?;
+        let last = view.last_key(&self.tables.entries)?.map_or(Ok(0), |key| keys::number(&key))?;
         let hash_at = |position| view.entry(position, |entry| Ok(entry.hash));
         if last != end.position || (last > 0 && hash_at(last)? != end.hash) {
             return Err(damaged(format!("the log ends at {last}, and should end at {}", end.position)));
@@ -174,22 +175,19 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn folder(&self) -> &Folder {
-        &self.folder
+    /// Where the store is now.
+    pub(crate) fn home(&self) -> Option<String> {
+        crate::home::of(&self.folder.mark())
     }
 
     /// The state of the store now, for `operation`.
     pub(crate) fn view(&self, operation: &'static str) -> View<'_> {
-        View { tables: &self.tables, at: self.db.snapshot(), operation }
+        View::new(&self.tables, self.db.snapshot(), operation)
     }
 
     /// An empty batch with room for about so many changes.
     pub(crate) fn batch(&self, changes: usize) -> Batch {
-        Batch {
-            inner: OwnedWriteBatch::with_capacity(self.db.clone(), changes),
-            small: self.tables.small.clone(),
-            of_small: BTreeMap::new(),
-        }
+        Batch::new(&self.db, &self.tables.small, changes)
     }
 
     /// Stores a batch, all or nothing and as durably as was asked for, and notes where the log ends then.
@@ -234,120 +232,4 @@ fn look_over(engine: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Changes that are stored together. The engine gives a batch no order within itself: a key may be in it once.
-pub(crate) struct Batch {
-    inner: OwnedWriteBatch,
-    small: Keyspace,
-    /// Here, what comes last for a key counts.
-    of_small: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-}
-
-impl Batch {
-    /// A key of a table other than the small one, once.
-    pub(crate) fn put(&mut self, table: &Keyspace, key: impl Into<Slice>, value: impl Into<Slice>) {
-        self.inner.insert(table, key, value);
-    }
-
-    /// As [`put`](Self::put).
-    pub(crate) fn remove(&mut self, table: &Keyspace, key: &str) {
-        self.inner.remove(table, key);
-    }
-
-    pub(crate) fn put_small(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.of_small.insert(key, Some(value));
-    }
-
-    /// A key without a value.
-    pub(crate) fn mark_small(&mut self, key: Vec<u8>) {
-        self.put_small(key, Vec::new());
-    }
-
-    pub(crate) fn remove_small(&mut self, key: Vec<u8>) {
-        self.of_small.insert(key, None);
-    }
-
-    /// Whether the batch puts this key.
-    pub(crate) fn puts_small(&self, key: &[u8]) -> bool {
-        self.of_small.get(key).is_some_and(Option::is_some)
-    }
-
-    fn whole(mut self) -> OwnedWriteBatch {
-        for (key, value) in self.of_small {
-            match value {
-                Some(value) => self.inner.insert(&self.small, key, value),
-                None => self.inner.remove(&self.small, key),
-            }
-        }
-        self.inner
-    }
-}
-
-/// The store at one moment.
-pub(crate) struct View<'a> {
-    pub(crate) tables: &'a Tables,
-    at: Snapshot,
-    operation: &'static str,
-}
-
-impl View<'_> {
-    pub(crate) fn get(&self, table: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
-        self.at.get(table, key).map_err(from_fjall(self.operation))
-    }
-
-    /// The entry at a position, which must be there, as `read` sees it.
-    pub(crate) fn entry<T>(&self, position: u64, read: impl FnOnce(&Stored<'_>) -> Result<T>) -> Result<T> {
-        let row = self.get(&self.tables.entries, keys::position(position))?;
-        let row = row.ok_or_else(|| damaged(format!("the log has no entry at {position}")))?;
-        Stored::read(position, &row).and_then(|entry| read(&entry)).map_err(|e| at_position(e, position))
-    }
-
-    /// What begins with a prefix, in order.
-    pub(crate) fn prefix(
-        &self,
-        table: &Keyspace,
-        prefix: &[u8],
-    ) -> impl Iterator<Item = Result<(Slice, Slice)>> + use<> {
-        let failed = from_fjall(self.operation);
-        self.at.prefix(table, prefix).map(move |row| row.into_inner().map_err(&failed))
-    }
-
-    /// What comes after a key and before another, in order.
-    pub(crate) fn after(
-        &self,
-        table: &Keyspace,
-        after: &[u8],
-        end: Option<&[u8]>,
-    ) -> impl Iterator<Item = Result<(Slice, Slice)>> + use<> {
-        let failed = from_fjall(self.operation);
-        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-        self.at
-            .range::<&[u8], _>(table, (Bound::Excluded(after), end))
-            .map(move |row| row.into_inner().map_err(&failed))
-    }
-
-    /// The keys from one to another, both included, in order.
-    pub(crate) fn keys_between(
-        &self,
-        table: &Keyspace,
-        from: &[u8],
-        to: &[u8],
-    ) -> impl Iterator<Item = Result<Slice>> + use<> {
-        let failed = from_fjall(self.operation);
-        self.at
-            .range::<&[u8], _>(table, (Bound::Included(from), Bound::Included(to)))
-            .map(move |row| row.key().map_err(&failed))
-    }
-
-    /// Whether anything begins with a prefix.
-    pub(crate) fn has(&self, table: &Keyspace, prefix: &[u8]) -> Result<bool> {
-        self.prefix(table, prefix).next().transpose().map(|row| row.is_some())
-    }
-}
-
-/// Says where damage is.
-pub(crate) fn at_position(error: Error, position: u64) -> Error {
-    let message = format!("the entry at {position} is damaged: {}", error.message());
-    Error::new(error.kind(), error.operation(), message).with_source(error)
 }

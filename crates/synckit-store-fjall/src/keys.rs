@@ -106,6 +106,12 @@ pub(crate) fn stamp(origin: NodeId, at: u64, id: &str) -> Vec<u8> {
     joined(&[&counter(origin, at), id.as_bytes()])
 }
 
+/// The origin of a stamp's key.
+pub(crate) fn origin_of(key: &[u8]) -> Result<NodeId> {
+    let origin = key.first_chunk::<16>().ok_or_else(|| damaged("the key of an origin ends too early"))?;
+    Ok(NodeId::from_u128(u128::from_be_bytes(*origin)))
+}
+
 /// Counter and id of a stamp's key.
 pub(crate) fn stamp_of(key: &[u8]) -> Result<(u64, &str)> {
     let short = || damaged("the key of a stamp ends too early");

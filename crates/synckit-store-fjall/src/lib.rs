@@ -2,15 +2,19 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod batch;
 mod config;
 mod engine;
 mod entry;
 mod error;
 mod folder;
 mod home;
+mod integrity;
 mod journal;
 mod keys;
 mod lookup;
+mod maintain;
+mod opening;
 mod page;
 mod progress;
 mod read;
@@ -18,6 +22,7 @@ mod row;
 mod rows;
 mod schema;
 mod store;
+mod view;
 mod write;
 
 pub use crate::{

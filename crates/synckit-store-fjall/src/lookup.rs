@@ -4,18 +4,18 @@ use std::collections::{BTreeSet, HashMap};
 
 use synckit_core::{
     AggregateId, EventId, NodeId, Result,
-    graph::{Vertex, decode_heads},
+    graph::{Head, Vertex, decode_heads},
     plan::{Claim, Known, Lookup},
     store::Quarantined,
 };
 
 use crate::{
-    engine::{View, at_position},
     entry::Stored,
     keys::{self, Kind},
     read,
-    row::name,
+    row::{RowReader, name},
     rows::{decode_claim, decode_decision, decode_quarantined},
+    view::{View, at_position},
 };
 
 /// Which claims there are. Mostly there are none, and looking for them can be spared.
@@ -65,7 +65,7 @@ pub(crate) fn look_up(view: &View<'_>, lookup: &Lookup, claimed: Claimed, known:
     }
     for aggregate in &lookup.aggregates {
         if let Some(row) = view.get(&view.tables.heads, aggregate.as_str())? {
-            known.heads.insert(aggregate.clone(), decode_heads(checked(&row)?)?);
+            known.heads.insert(aggregate.clone(), heads(&row)?);
         }
     }
     for counter in &lookup.own_counters {
@@ -88,9 +88,9 @@ pub(crate) fn look_up(view: &View<'_>, lookup: &Lookup, claimed: Claimed, known:
     Ok(())
 }
 
-/// The heads in a row, whose checksum is checked.
-fn checked(row: &[u8]) -> Result<&[u8]> {
-    Ok(crate::row::RowReader::open(row, 0)?.rest())
+/// The heads in a row.
+pub(crate) fn heads(row: &[u8]) -> Result<Vec<Head>> {
+    decode_heads(RowReader::open(row, 0)?.rest())
 }
 
 fn claims(view: &View<'_>, kind: Kind, id: &EventId, known: &mut HashMap<EventId, Vec<Claim>>) -> Result<()> {

@@ -7,7 +7,7 @@ use synckit_core::{
     store::{LogEntry, LogPage, ReadRequest},
 };
 
-use crate::{engine::View, keys, lookup, progress, read, schema};
+use crate::{keys, lookup, progress, read, schema, view::View};
 
 /// Up to this many entries that a peer lacks are looked for one by one; for more, the log is read through.
 const FEW: u64 = 4_096;

@@ -8,10 +8,10 @@ use synckit_core::{
 };
 
 use crate::{
-    engine::{Batch, View},
-    error::damaged,
+    batch::Batch,
     keys::{self, Kind},
     rows::OriginRow,
+    view::View,
 };
 
 /// A stamp that is held or known.
@@ -131,18 +131,13 @@ pub(crate) fn vector(view: &View<'_>) -> Result<VectorCursor> {
     let mut origins = BTreeMap::new();
     for row in view.prefix(&view.tables.small, &Kind::Origin.alone()) {
         let (key, row) = row?;
-        let origin = origin_of(&key)?;
+        let origin = keys::origin_of(key.get(1..).unwrap_or_default())?;
         let row = OriginRow::decode(&row)?;
         let gaps = if row.held < row.counter { gaps(view, origin, row.counter)? } else { Vec::new() };
         let stubs = Progress::ranges(stubs(view, origin)?);
         origins.insert(origin, Progress { counter: row.counter, gaps, stubs, ids: row.ids });
     }
     VectorCursor::from_progress(origins)
-}
-
-fn origin_of(key: &[u8]) -> Result<NodeId> {
-    let bytes = key.get(1..17).ok_or_else(|| damaged("the key of an origin ends too early"))?;
-    NodeId::from_slice(bytes)
 }
 
 fn gaps(view: &View<'_>, origin: NodeId, counter: u64) -> Result<Vec<(u64, u64)>> {

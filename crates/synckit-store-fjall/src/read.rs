@@ -8,11 +8,11 @@ use synckit_core::{
 };
 
 use crate::{
-    engine::View,
     keys::{self, Kind},
     lookup,
     row::name,
     rows,
+    view::View,
 };
 
 /// The rows of small things whose keys begin so.

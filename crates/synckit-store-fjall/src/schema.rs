@@ -1,13 +1,15 @@
 //! The store's own two rows: the node, and what is said of it once.
 
-use synckit_core::{CursorMode, LogId, Mark, NodeId, Result, Timestamp, plan::NodeState};
+use synckit_core::{CursorMode, Mark, NodeId, Result, Timestamp, plan::NodeState, store::Standing};
 
 use crate::{
+    batch::Batch,
     config::FjallConfig,
-    engine::{Batch, Engine, View},
+    engine::Engine,
     error::damaged,
     keys::Kind,
     row::{RowReader, RowWriter},
+    view::View,
 };
 
 /// The node, and how many conflicts are open.
@@ -17,12 +19,14 @@ pub(crate) struct Node {
     pub(crate) conflicts: u64,
 }
 
-/// What is said of the node when the store is made, and where the store was when it last looked.
+/// What is said of the node beside its state.
 #[derive(Debug, Clone)]
 pub(crate) struct About {
     pub(crate) label: String,
     pub(crate) mode: CursorMode,
-    home: Option<String>,
+    pub(crate) standing: Standing,
+    /// Where the store was when it was opened last.
+    pub(crate) home: Option<String>,
 }
 
 pub(crate) fn node(view: &View<'_>) -> Result<Node> {
@@ -59,51 +63,36 @@ pub(crate) fn about(view: &View<'_>) -> Result<About> {
     Ok(About {
         label: row.text()?.to_owned(),
         mode: row.text()?.parse()?,
+        standing: Standing::parse(row.text()?)?,
         home: row.optional()?.map(str::to_owned),
     })
 }
 
-fn put_about(batch: &mut Batch, about: &About) {
+pub(crate) fn put_about(batch: &mut Batch, about: &About) {
     let mut row = RowWriter::new();
-    row.text(&about.label).text(&about.mode.to_string()).optional(about.home.as_deref());
+    row.text(&about.label)
+        .text(&about.mode.to_string())
+        .text(&about.standing.to_text())
+        .optional(about.home.as_deref());
     batch.put_small(Kind::About.alone(), row.seal(0));
-}
-
-/// Makes the identities.
-pub(crate) fn create(engine: &Engine, config: &FjallConfig) -> Result<()> {
-    let entropy = &config.environment.entropy;
-    let state = NodeState {
-        log: LogId::from_u128(entropy.random()),
-        node: NodeId::from_u128(entropy.random()),
-        former: Vec::new(),
-        counter: 0,
-        clock: Timestamp::default(),
-        head: Mark::START,
-    };
-    let mut batch = engine.batch(2);
-    put_node(&mut batch, &Node { state, conflicts: 0 });
-    put_about(&mut batch, &About { label: config.label.clone(), mode: config.mode, home: None });
-    engine.commit(batch, Mark::START)
 }
 
 /// Gives a store that lives somewhere else than when it was last opened a new node and a new log: it was copied.
 pub(crate) fn settle(engine: &Engine, config: &FjallConfig) -> Result<Option<(NodeId, NodeId)>> {
-    let Some(home) = crate::home::of(&engine.folder().mark()) else { return Ok(None) };
+    let Some(home) = engine.home() else { return Ok(None) };
     let view = engine.view("open store");
     let mut about = about(&view)?;
     if about.home.as_ref() == Some(&home) {
         return Ok(None);
     }
-    let copied = about.home.replace(home).is_some();
+    let copied = about.home.replace(home).is_some() && !config.taken_for_the_original;
     let mut node = node(&view)?;
     let former = node.state.node;
     let mut batch = engine.batch(2);
     if copied {
-        let entropy = &config.environment.entropy;
+        let NodeState { log, node: id, .. } = config.settings.new_node();
         node.state.former.push(former);
-        node.state.node = NodeId::from_u128(entropy.random());
-        node.state.log = LogId::from_u128(entropy.random());
-        node.state.counter = 0;
+        (node.state.log, node.state.node, node.state.counter) = (log, id, 0);
         put_node(&mut batch, &node);
     }
     put_about(&mut batch, &about);

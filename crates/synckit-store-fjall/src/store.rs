@@ -6,21 +6,24 @@ use async_trait::async_trait;
 use synckit_core::{
     AggregateId, ConflictId, Error, ErrorKind, EventId, EventStore, Hash, Mark, NodeId, Result, VectorCursor,
     graph::AggregateGraph,
-    plan::{Known, Surroundings},
+    plan::{Changes, Known, NodeState},
     store::{
-        CheckpointRow, Identity, LogEntry, LogPage, OpenConflict, Quarantined, ReadRequest, ReviewRow,
-        StoredDecision, SyncTurn, Write, Written,
+        CheckpointRow, Identity, LogEntry, LogPage, OpenConflict, Quarantined, ReadRequest, ReviewRow, Rows,
+        Standing, StoreMaintenance, StoreSettings, StoredDecision, SyncTurn, Table, Write, Written,
     },
 };
 use tokio::sync::{Mutex as AsyncMutex, RwLock, watch};
 
 use crate::{
     config::FjallConfig,
-    engine::{Engine, View},
+    engine::Engine,
     error::{panicked, with_advice},
+    integrity,
     lookup::{self, Claimed},
-    page, progress, read,
-    schema::{self, Node},
+    maintain::{self, Step},
+    opening::{self, How, Opened, Writer},
+    page, progress, read, schema,
+    view::View,
     write,
 };
 
@@ -44,20 +47,6 @@ struct Inner {
     turn: Arc<AsyncMutex<()>>,
 }
 
-#[derive(Debug)]
-struct Writer {
-    node: Node,
-    claimed: Claimed,
-}
-
-/// A store that was opened.
-struct Opened {
-    engine: Engine,
-    writer: Writer,
-    identity: Identity,
-    copied: Option<(NodeId, NodeId)>,
-}
-
 impl FjallStore {
     /// Opens a store that exists.
     ///
@@ -65,7 +54,7 @@ impl FjallStore {
     /// [`ErrorKind::NotFound`] if there is none, or only half of one; [`ErrorKind::Invalid`] if there is something else;
     /// [`ErrorKind::SchemaTooNew`], [`ErrorKind::Corrupt`] or [`ErrorKind::Busy`] as the folder is; any error of the engine.
     pub async fn open(config: FjallConfig) -> Result<Self> {
-        Self::connect(config, false).await
+        Self::connect(config, How::Open).await
     }
 
     /// Opens a store, and makes it first if there is none.
@@ -73,24 +62,34 @@ impl FjallStore {
     /// # Errors
     /// As [`open`](Self::open), and any error of making a folder.
     pub async fn create(config: FjallConfig) -> Result<Self> {
-        Self::connect(config, true).await
+        Self::connect(config, How::Create).await
     }
 
-    async fn connect(config: FjallConfig, create: bool) -> Result<Self> {
+    /// Makes a store that is to be filled from the one with this identity, or opens one whose filling was interrupted; see
+    /// [`StoreMaintenance`]. Label and mode are those of the identity.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if there is a store already, or one that is filled from another log; else as
+    /// [`create`](Self::create).
+    pub async fn receive(config: FjallConfig, identity: &Identity) -> Result<Self> {
+        Self::connect(config, How::Receive(identity.clone())).await
+    }
+
+    async fn connect(config: FjallConfig, how: How) -> Result<Self> {
         let url = config.url();
         let wanted = config.clone();
-        let opened = blocking("open store", move || open(&wanted, create)).await;
-        let Opened { engine, writer, identity, copied } = opened.map_err(|e| with_advice(e, &url))?;
+        let opened = blocking("open store", move || opening::open(&wanted, &how)).await;
+        let Opened { engine, writer, copied } = opened.map_err(|e| with_advice(e, &url))?;
         if let Some((former, now)) = copied {
             tracing::warn!(%former, %now, "this store is a copy; it goes on as a new node");
         }
         let (head, _) = watch::channel(writer.node.state.head.position);
         Ok(Self(Arc::new(Inner {
             engine: Arc::new(RwLock::new(Some(engine))),
+            identity: Mutex::new(writer.identity()),
             writer: Arc::new(AsyncMutex::new(writer)),
             config,
             url,
-            identity: Mutex::new(identity),
             copied,
             head,
             turn: Arc::default(),
@@ -125,25 +124,27 @@ impl FjallStore {
         self.with_engine(operation, move |engine| look(&engine.view(operation))).await
     }
 
-    async fn write_now(&self, request: Write) -> Result<Written> {
-        let mut writer = Arc::clone(&self.0.writer).lock_owned().await;
-        let inner = Arc::clone(&self.0);
-        self.with_engine("write", move |engine| {
-            let config = &inner.config;
-            let mut around =
-                Surroundings::new(config.environment.clock.now(), config.environment.entropy.random());
-            around.tolerance = config.tolerance;
-            around.max_data = config.max_data;
-            let written = perform(engine, &mut writer, request, &around)?;
-            let state = &writer.node.state;
-            let mut identity = inner.identity.lock().unwrap_or_else(PoisonError::into_inner);
-            identity.node = state.node;
-            identity.former.clone_from(&state.former);
-            drop(identity);
-            inner.head.send_replace(state.head.position);
-            Ok(written)
+    /// Changes the store, to the end even if the caller goes away. Writers take turns.
+    async fn change<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&Engine, &mut Writer, &StoreSettings) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.clone();
+        let task = tokio::spawn(async move {
+            let mut writer = Arc::clone(&store.0.writer).lock_owned().await;
+            let inner = Arc::clone(&store.0);
+            let work = move |engine: &Engine| {
+                let changed = change(engine, &mut writer, &inner.config.settings)?;
+                *inner.identity.lock().unwrap_or_else(PoisonError::into_inner) = writer.identity();
+                inner.head.send_replace(writer.node.state.head.position);
+                Ok(changed)
+            };
+            store.with_engine(operation, work).await
+        });
+        task.await.unwrap_or_else(|e| {
+            Err(Error::new(ErrorKind::Internal, operation, "the change did not end").with_source(e))
         })
-        .await
     }
 }
 
@@ -161,20 +162,13 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn open(config: &FjallConfig, create: bool) -> Result<Opened> {
-    let engine = Engine::open(config, create)?;
-    let copied = schema::settle(&engine, config)?;
-    let view = engine.view("open store");
-    let writer = Writer { node: schema::node(&view)?, claimed: Claimed::of(&view)? };
-    let about = schema::about(&view)?;
-    drop(view);
-    let state = &writer.node.state;
-    let mut identity = Identity::new(state.log, state.node, about.label, about.mode);
-    identity.former.clone_from(&state.former);
-    Ok(Opened { engine, writer, identity, copied })
-}
-
-fn perform(engine: &Engine, writer: &mut Writer, request: Write, around: &Surroundings) -> Result<Written> {
+fn perform(
+    engine: &Engine,
+    writer: &mut Writer,
+    settings: &StoreSettings,
+    request: Write,
+) -> Result<Written> {
+    writer.about.standing.may_write()?;
     let view = engine.view("write");
     let mut known = Known::of(writer.node.state.clone());
     lookup::look_up(&view, &request.lookup(&known.node), writer.claimed, &mut known)?;
@@ -183,13 +177,9 @@ fn perform(engine: &Engine, writer: &mut Writer, request: Write, around: &Surrou
         let vertices = lookup::vertices(&view, writer.claimed, &aggregate)?;
         known.graphs.insert(aggregate, vertices);
     }
-    let (changes, written) = request.plan(&mut known, around)?;
+    let (changes, written) = request.plan(&mut known, &settings.surroundings())?;
     if !changes.is_empty() {
-        let (batch, node) = write::batch(engine, &view, &writer.node, &changes)?;
-        engine.commit(batch, node.state.head)?;
-        writer.node = node;
-        writer.claimed.withdrawn |= !changes.withdrawn.is_empty();
-        writer.claimed.others |= !changes.others.is_empty();
+        write::store(engine, &view, writer, &changes)?;
     }
     Ok(written)
 }
@@ -205,11 +195,7 @@ impl EventStore for FjallStore {
     }
 
     async fn write(&self, write: Write) -> Result<Written> {
-        let store = self.clone();
-        let task = tokio::spawn(async move { store.write_now(write).await });
-        task.await.unwrap_or_else(|e| {
-            Err(Error::new(ErrorKind::Internal, "write", "the write did not end").with_source(e))
-        })
+        self.change("write", |engine, writer, settings| perform(engine, writer, settings, write)).await
     }
 
     async fn read(&self, request: ReadRequest) -> Result<LogPage> {
@@ -319,5 +305,43 @@ impl EventStore for FjallStore {
         let closed = closing.await.map_err(|e| with_advice(e, &self.0.url));
         self.0.head.send_modify(|_| {});
         closed
+    }
+
+    fn maintenance(&self) -> Option<&dyn StoreMaintenance> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl StoreMaintenance for FjallStore {
+    async fn standing(&self) -> Result<Standing> {
+        self.look("read standing", |view| Ok(schema::about(view)?.standing)).await
+    }
+
+    async fn node(&self) -> Result<NodeState> {
+        self.look("read node", |view| Ok(schema::node(view)?.state)).await
+    }
+
+    async fn rows(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Rows> {
+        let after = after.map(<[u8]>::to_vec);
+        self.look("read rows", move |view| maintain::page(view, table, after.as_deref(), limit)).await
+    }
+
+    async fn fill(&self, changes: Changes) -> Result<()> {
+        let step = Step::Fill(Box::new(changes));
+        self.change("fill store", |engine, writer, _| step.run(engine, writer)).await
+    }
+
+    async fn complete(&self, node: NodeState) -> Result<()> {
+        self.change("fill store", |engine, writer, _| Step::Complete(node).run(engine, writer)).await
+    }
+
+    async fn seal(&self, successor: &str) -> Result<()> {
+        let step = Step::Seal(successor.to_owned());
+        self.change("seal store", |engine, writer, _| step.run(engine, writer)).await
+    }
+
+    async fn integrity(&self) -> Result<Vec<String>> {
+        self.look("check store", integrity::check).await
     }
 }

@@ -10,9 +10,11 @@ use synckit_core::{
 };
 
 use crate::{
-    engine::{Batch, Engine, View},
+    batch::Batch,
+    engine::Engine,
     entry,
     keys::{self, Kind},
+    opening::Writer,
     progress,
     row::RowWriter,
     rows::{
@@ -20,15 +22,21 @@ use crate::{
         key_of_checkpoint, key_of_claim,
     },
     schema::{self, Node},
+    view::View,
 };
 
+/// Stores the changes, all or nothing.
+pub(crate) fn store(engine: &Engine, view: &View<'_>, writer: &mut Writer, changes: &Changes) -> Result<()> {
+    let (batch, node) = batch(engine, view, &writer.node, changes)?;
+    engine.commit(batch, node.state.head)?;
+    writer.node = node;
+    writer.claimed.withdrawn |= !changes.withdrawn.is_empty();
+    writer.claimed.others |= !changes.others.is_empty();
+    Ok(())
+}
+
 /// The batch that stores the changes, and the node afterwards.
-pub(crate) fn batch(
-    engine: &Engine,
-    view: &View<'_>,
-    before: &Node,
-    changes: &Changes,
-) -> Result<(Batch, Node)> {
+fn batch(engine: &Engine, view: &View<'_>, before: &Node, changes: &Changes) -> Result<(Batch, Node)> {
     let mut batch = engine.batch(changes.entries.len() * 4 + changes.heads.len() + 8);
     let mut after = before.clone();
     let small = &view.tables.small;

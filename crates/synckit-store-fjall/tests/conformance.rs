@@ -7,18 +7,18 @@ use synckit_testkit::{Fixture, Setup};
 
 async fn fresh(setup: Setup) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
-    let config = FjallConfig::at(directory.path().join("events"))
-        .mode(setup.mode)
-        .label(setup.label)
-        .environment(setup.environment)
-        .clock_tolerance(setup.clock_tolerance)
-        .max_data_bytes(setup.max_data_bytes);
+    let moved = directory.path().join("moved");
+    let config = FjallConfig::at(directory.path().join("events")).settings(setup.settings());
     let store = FjallStore::create(config.clone()).await.unwrap();
     let open = move || {
         let config = config.clone();
         async { FjallStore::open(config).await.unwrap() }
     };
-    Fixture::new(store).guard(directory).reopen(open)
+    let receive = move |identity| {
+        let config = FjallConfig::at(&moved).settings(setup.settings());
+        async move { FjallStore::receive(config, &identity).await.unwrap() }
+    };
+    Fixture::new(store).guard(directory).reopen(open).receive(receive)
 }
 
 synckit_testkit::event_store_conformance!(fresh);
