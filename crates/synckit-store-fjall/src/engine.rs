@@ -14,7 +14,7 @@ use synckit_core::{Error, ErrorKind, Mark, Result, plan::NodeState};
 use crate::{
     batch::Batch,
     config::{Durability, FjallConfig},
-    error::{damaged, from_fjall, from_io},
+    error::{damaged, from_fjall},
     folder::{Folder, Found},
     journal, keys,
     schema::{self, About, Node},
@@ -25,8 +25,8 @@ const MIB: u64 = 1024 * 1024;
 /// What is written to a table is sorted in memory up to this size. With entries, an entry's data; elsewhere, names.
 const ENTRIES_IN_MEMORY: u64 = 32 * MIB;
 const NAMES_IN_MEMORY: u64 = 16 * MIB;
-/// Journals are kept until what they hold is in the tables' own files.
-const JOURNALS: u64 = 512 * MIB;
+/// Journals are kept until what they hold is in the tables' own files, and read whenever the store is opened.
+const JOURNALS: u64 = 128 * MIB;
 const OPEN_FILES: usize = 256;
 /// One writes out what is in memory while the other merges files.
 const WORKERS: usize = 2;
@@ -135,7 +135,7 @@ impl Engine {
     fn existing(config: &FjallConfig, folder: Folder) -> Result<Self> {
         let files = folder.engine();
         look_over(&files)?;
-        journal::check(&files)?;
+        journal::mend(&files)?;
         let engine = Self::start(config, folder)?;
         if let Some((missing, ..)) = Tables::ALL.iter().find(|(name, ..)| !engine.db.keyspace_exists(name)) {
             return Err(damaged(format!("the table {missing} is missing")));
@@ -223,7 +223,7 @@ fn look_over(engine: &Path) -> Result<()> {
         return Err(damaged("the engine's file version is missing"));
     }
     let tables = engine.join("keyspaces");
-    let failed = from_io("open store", &tables);
+    let failed = |_| damaged("the engine's folder of tables cannot be read");
     for folder in std::fs::read_dir(&tables).map_err(&failed)? {
         let folder = folder.map_err(&failed)?.path();
         let number = folder.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<u64>().ok());

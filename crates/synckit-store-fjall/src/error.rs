@@ -33,7 +33,8 @@ fn of_io(error: &io::Error) -> (ErrorKind, &'static str) {
             (ErrorKind::Forbidden, "the store's files cannot be written")
         }
         io::ErrorKind::NotFound => (ErrorKind::Corrupt, "one of the engine's files is missing"),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+        // Damaged offsets lead to places where there can be nothing.
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             (ErrorKind::Corrupt, "one of the engine's files is damaged")
         }
         _ => (ErrorKind::Storage, "the storage engine failed"),

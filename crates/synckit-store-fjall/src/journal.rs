@@ -22,8 +22,9 @@ const BETWEEN_BATCHES: [u8; 5] = [b'F', b'J', b'L', 3, 1];
 
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
-/// Whether every journal in the engine's folder is whole, but for a last batch that a crash cut short.
-pub(crate) fn check(engine: &Path) -> Result<()> {
+/// Refuses journals that are damaged. From the newest it cuts what a crash has left of a batch, and the zeros that were put
+/// there beforehand, as the engine would.
+pub(crate) fn mend(engine: &Path) -> Result<()> {
     let mut journals = Vec::new();
     for file in fs::read_dir(engine).map_err(from_io(OPERATION, engine))? {
         let path = file.map_err(from_io(OPERATION, engine))?.path();
@@ -36,16 +37,26 @@ pub(crate) fn check(engine: &Path) -> Result<()> {
     journals.sort_unstable();
     let Some((_, newest)) = journals.pop() else { return Err(damaged("there is no journal")) };
     for (_, path) in journals {
-        if !is_whole(&path)? {
-            return Err(cut(&path));
+        if !matches!(look(&path)?, Found::Whole | Found::Ends { in_batch: false, .. }) {
+            return Err(damaged_within(&path));
         }
     }
-    if goes_on_after_garbage(&newest)? { Err(cut(&newest)) } else { Ok(()) }
+    match look(&newest)? {
+        Found::Whole => Ok(()),
+        Found::Ends { goes_on: true, .. } => Err(damaged_within(&newest)),
+        Found::Ends { after, .. } => cut(&newest, after).map_err(from_io(OPERATION, &newest)),
+    }
 }
 
-fn cut(path: &Path) -> synckit_core::Error {
+fn damaged_within(path: &Path) -> synckit_core::Error {
     let name = path.file_name().map_or_else(|| path.into(), PathBuf::from);
     damaged(format!("the journal {} is damaged in its middle", name.display()))
+}
+
+fn cut(path: &Path, length: u64) -> std::io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    file.set_len(length)?;
+    file.sync_all()
 }
 
 /// A journal with the number of bytes that are still to be read.
@@ -106,14 +117,14 @@ impl Journal {
                     self.skip(u64::from(key) + u64::from(value))?
                 }
             },
-            3 if self.in_batch => {
-                self.in_batch = false;
-                match self.take::<12>()? {
-                    None => false,
-                    Some(end) if end.ends_with(&TRAILER) => true,
-                    Some(_) => return Ok(Frame::Garbage),
+            3 if self.in_batch => match self.take::<12>()? {
+                None => false,
+                Some(end) if end.ends_with(&TRAILER) => {
+                    self.in_batch = false;
+                    true
                 }
-            }
+                Some(_) => return Ok(Frame::Garbage),
+            },
             4 if self.in_batch => self.skip(8)?,
             _ => return Ok(Frame::Garbage),
         };
@@ -146,31 +157,37 @@ impl Journal {
     }
 }
 
-/// Whether there are batches behind the place where a journal stops making sense.
-fn goes_on_after_garbage(path: &Path) -> Result<bool> {
-    let read = || {
-        let mut journal = Journal::open(path)?;
-        loop {
-            match journal.frame()? {
-                Frame::Read => {}
-                Frame::End | Frame::Garbage => return journal.has_batches(),
-            }
-        }
-    };
-    read().map_err(from_io(OPERATION, path))
+/// What a journal turned out to be.
+enum Found {
+    /// Batches from its beginning to its end.
+    Whole,
+    /// Batches up to `after`.
+    Ends {
+        after: u64,
+        /// Whether something else than zeros follows.
+        in_batch: bool,
+        /// Whether other batches follow.
+        goes_on: bool,
+    },
 }
 
-/// Whether a journal ends after a batch, and not within one.
-fn is_whole(path: &Path) -> Result<bool> {
+fn look(path: &Path) -> Result<Found> {
     let read = || {
         let mut journal = Journal::open(path)?;
-        loop {
+        let length = journal.left;
+        let mut after = 0;
+        let garbage = loop {
             match journal.frame()? {
+                Frame::Read if !journal.in_batch => after = length - journal.left,
                 Frame::Read => {}
-                Frame::End => return Ok(!journal.in_batch),
-                Frame::Garbage => return Ok(false),
+                Frame::End => break false,
+                Frame::Garbage => break true,
             }
+        };
+        if after == length {
+            return Ok(Found::Whole);
         }
+        Ok(Found::Ends { after, in_batch: garbage || journal.in_batch, goes_on: journal.has_batches()? })
     };
     read().map_err(from_io(OPERATION, path))
 }

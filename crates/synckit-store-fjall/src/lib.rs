@@ -22,6 +22,8 @@ mod row;
 mod rows;
 mod schema;
 mod store;
+#[cfg(test)]
+mod tests;
 mod view;
 mod write;
 

@@ -161,7 +161,6 @@ pub(crate) fn at_positions(
 }
 
 /// An entry of the log in its row, as it is met on the way along the log.
-pub(crate) fn met(key: &[u8], row: &[u8]) -> Result<synckit_core::store::LogEntry> {
-    let position = keys::number(key)?;
+pub(crate) fn met(position: u64, row: &[u8]) -> Result<synckit_core::store::LogEntry> {
     Stored::read(position, row).and_then(|entry| entry.entry()).map_err(|e| at_position(e, position))
 }

@@ -24,8 +24,15 @@ pub(crate) fn page(view: &View<'_>, request: &ReadRequest) -> Result<LogPage> {
     let mut source = Source::new(view, request, few, lacking.as_ref())?;
     let (mut entries, mut bytes) = (Vec::new(), 0);
     let mut reached = head.position.max(request.after.min(head.position));
-    while let Some(entry) = source.next().transpose()? {
-        let position = entry.position;
+    while let Some((position, entry)) = source.next().transpose()? {
+        let entry = match entry {
+            // It is beyond the page.
+            Err(_) if entries.len() == request.page_limit() => {
+                reached = position - 1;
+                break;
+            }
+            entry => entry?,
+        };
         let Some(shaped) = request.shape_for(lacking.as_ref(), entry) else { continue };
         bytes += shaped.size();
         let over = bytes > request.page_bytes() && !entries.is_empty();
@@ -41,9 +48,12 @@ pub(crate) fn page(view: &View<'_>, request: &ReadRequest) -> Result<LogPage> {
     Ok(LogPage { entries, next, head, has_more: reached < head.position })
 }
 
+/// An entry with its position, which is known of one that is damaged, too.
+type Placed = (u64, Result<LogEntry>);
+
 /// Where the entries of a page come from, in the order of their positions.
 enum Source<'a> {
-    Log(Box<dyn Iterator<Item = Result<LogEntry>> + 'a>),
+    Log(Box<dyn Iterator<Item = Result<Placed>> + 'a>),
     Positions { view: &'a View<'a>, request: &'a ReadRequest, batch: VecDeque<u64>, next: Option<u64> },
 }
 
@@ -68,11 +78,12 @@ impl<'a> Source<'a> {
         let log = view.after(&view.tables.entries, &keys::position(after), None);
         Ok(Self::Log(Box::new(log.map(|row| {
             let (key, row) = row?;
-            lookup::met(&key, &row)
+            let position = keys::number(&key)?;
+            Ok((position, lookup::met(position, &row)))
         }))))
     }
 
-    fn next(&mut self) -> Option<Result<LogEntry>> {
+    fn next(&mut self) -> Option<Result<Placed>> {
         match self {
             Self::Log(log) => log.next(),
             Self::Positions { view, request, batch, next } => {
@@ -85,7 +96,7 @@ impl<'a> Source<'a> {
                     }
                     *next = batch.back().copied();
                 }
-                batch.pop_front().map(|position| view.entry(position, |entry| entry.entry()))
+                batch.pop_front().map(|position| Ok((position, view.entry(position, |entry| entry.entry()))))
             }
         }
     }

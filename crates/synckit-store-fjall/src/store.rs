@@ -103,7 +103,7 @@ impl FjallStore {
     }
 
     /// Lets `work` use the engine, on a thread that may block.
-    async fn with_engine<T: Send + 'static>(
+    pub(crate) async fn with_engine<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&Engine) -> Result<T> + Send + 'static,

@@ -8,7 +8,7 @@ use synckit_core::{
     ErrorKind, Event, EventStore,
     store::{LogEntry, ReadRequest, Write},
 };
-use synckit_store_fjall::{Durability, FjallConfig, FjallStore};
+use synckit_store_fjall::{FjallConfig, FjallStore};
 use tempfile::TempDir;
 
 fn place() -> (TempDir, PathBuf) {
@@ -266,65 +266,6 @@ async fn a_batch_that_a_crash_cut_short_is_dropped_and_nothing_else() {
             let (read, wrong) = look(&torn).await;
             assert!(read.len() == 200 && !wrong, "cut at {at}, {zeros} zeros: {} entries", read.len());
             std::fs::remove_dir_all(torn).unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn damaged_files_never_give_wrong_data() {
-    let (folder, path) = place();
-    filled(&path, 30).await;
-    // So much that tables are written out.
-    let store = FjallStore::open(FjallConfig::at(&path).durability(Durability::Normal)).await.unwrap();
-    for batch in 0..90 {
-        let event = |n| {
-            let data = format!("{n}-").repeat(50_000);
-            Event::new("t", "big", &data).unwrap().with_id(format!("big-{batch}-{n}")).unwrap()
-        };
-        store.write(Write::Append((0..2).map(event).collect())).await.unwrap();
-    }
-    store.close().await.unwrap();
-    let (entries, wrong) = look(&path).await;
-    assert!(entries.len() == 480 && !wrong);
-    let tables: Vec<PathBuf> = files(&path.join("engine").join("keyspaces"));
-    assert!(tables.iter().any(|f| f.metadata().unwrap().len() > 1_000_000), "{tables:?}");
-    for file in tables {
-        let length = file.metadata().unwrap().len() as usize;
-        let within = file.strip_prefix(&path).unwrap();
-        for n in 0..8 {
-            let at = (length - 1) * n / 7;
-            for cut in [true, false] {
-                let damaged = folder.path().join("damaged");
-                link(&path, &damaged, within);
-                let mut bytes = std::fs::read(&file).unwrap();
-                if cut {
-                    bytes.truncate(at);
-                } else {
-                    bytes[at] ^= 1 << (n % 8);
-                }
-                std::fs::write(damaged.join(within), bytes).unwrap();
-                let (read, wrong) = look(&damaged).await;
-                assert!(wrong || read.len() == entries.len(), "{} at {at}: not noticed", within.display());
-                for entry in read {
-                    let index = usize::try_from(entry.position).unwrap() - 1;
-                    assert_eq!(entry, entries[index], "{} at {at}", within.display());
-                }
-                std::fs::remove_dir_all(damaged).unwrap();
-            }
-        }
-    }
-}
-
-/// A copy of a store in which one file may be changed: the tables' other files, which never change, are the same ones.
-fn link(from: &Path, to: &Path, but: &Path) {
-    for file in files(from) {
-        let within = file.strip_prefix(from).unwrap();
-        let target = to.join(within);
-        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        if within != but && within.components().any(|c| c.as_os_str() == "tables") {
-            std::fs::hard_link(&file, target).unwrap();
-        } else {
-            std::fs::copy(&file, target).unwrap();
         }
     }
 }
