@@ -109,14 +109,17 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Opens the store of a folder. If there is none, it is made with this node, if one is given.
-    pub(crate) fn open(config: &FjallConfig, new: Option<&(NodeState, About)>) -> Result<Self> {
+    /// Opens the store of a folder. If there is none, it is made with a new node, if one is given.
+    pub(crate) fn open(
+        config: &FjallConfig,
+        new: impl FnOnce() -> Option<(NodeState, About)>,
+    ) -> Result<Self> {
         let (folder, nothing) = match Folder::find(&config.path)? {
             Found::Store(folder) => return Self::existing(config, folder),
             Found::Nothing => (None, "there is no store at"),
             Found::HalfMade(folder) => (Some(folder), "only half a store was made at"),
         };
-        let Some((state, about)) = new else {
+        let Some((state, about)) = new() else {
             let what = format!("{nothing} {}", config.path.display());
             return Err(Error::new(ErrorKind::NotFound, "open store", what));
         };
@@ -124,9 +127,9 @@ impl Engine {
         folder.clear()?;
         let engine = Self::start(config, folder)?;
         let mut batch = engine.batch(2);
-        schema::put_node(&mut batch, &Node { state: state.clone(), conflicts: 0 });
-        schema::put_about(&mut batch, about);
-        engine.commit(batch, state.head)?;
+        schema::put_node(&mut batch, &Node { state, conflicts: 0 });
+        schema::put_about(&mut batch, &about);
+        engine.commit(batch, Mark::START)?;
         engine.db.persist(PersistMode::SyncAll).map_err(from_fjall("create store"))?;
         engine.folder.complete()?;
         Ok(engine)

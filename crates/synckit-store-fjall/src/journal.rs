@@ -37,7 +37,7 @@ pub(crate) fn mend(engine: &Path) -> Result<()> {
     journals.sort_unstable();
     let Some((_, newest)) = journals.pop() else { return Err(damaged("there is no journal")) };
     for (_, path) in journals {
-        if !matches!(look(&path)?, Found::Whole | Found::Ends { in_batch: false, .. }) {
+        if !matches!(look(&path)?, Found::Whole | Found::Ends { only_zeros: true, .. }) {
             return Err(damaged_within(&path));
         }
     }
@@ -131,30 +131,41 @@ impl Journal {
         Ok(if whole { Frame::Read } else { Frame::End })
     }
 
-    /// Whether batches follow each other in what is left.
-    fn has_batches(&mut self) -> std::io::Result<bool> {
+    /// What follows.
+    fn rest(&mut self) -> std::io::Result<Rest> {
         let mut window = [0; BETWEEN_BATCHES.len()];
+        let mut rest = Rest::Zeros;
         loop {
             let bytes = self.reader.fill_buf()?;
             let read = bytes.len();
             if read == 0 {
-                return Ok(false);
+                return Ok(rest);
             }
             // Most of a journal that is rarely written to.
             if window == [0; BETWEEN_BATCHES.len()] && Some(bytes) == ZEROS.get(..read) {
                 self.reader.consume(read);
                 continue;
             }
+            rest = Rest::Something;
             for byte in bytes {
                 window.rotate_left(1);
                 window[BETWEEN_BATCHES.len() - 1] = *byte;
                 if window == BETWEEN_BATCHES {
-                    return Ok(true);
+                    return Ok(Rest::Batches);
                 }
             }
             self.reader.consume(read);
         }
     }
+}
+
+/// What follows on the place where a journal stops making sense.
+#[derive(PartialEq, Eq)]
+enum Rest {
+    Zeros,
+    Something,
+    /// A batch, and another that begins after it.
+    Batches,
 }
 
 /// What a journal turned out to be.
@@ -164,8 +175,8 @@ enum Found {
     /// Batches up to `after`.
     Ends {
         after: u64,
-        /// Whether something else than zeros follows.
-        in_batch: bool,
+        /// Whether nothing but zeros follows.
+        only_zeros: bool,
         /// Whether other batches follow.
         goes_on: bool,
     },
@@ -187,7 +198,9 @@ fn look(path: &Path) -> Result<Found> {
         if after == length {
             return Ok(Found::Whole);
         }
-        Ok(Found::Ends { after, in_batch: garbage || journal.in_batch, goes_on: journal.has_batches()? })
+        let rest = journal.rest()?;
+        let only_zeros = !garbage && !journal.in_batch && rest == Rest::Zeros;
+        Ok(Found::Ends { after, only_zeros, goes_on: rest == Rest::Batches })
     };
     read().map_err(from_io(OPERATION, path))
 }

@@ -49,7 +49,7 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(config: &FjallConfig, how: &How) -> Result<Opened> {
-    let engine = Engine::open(config, new(config, how).as_ref())?;
+    let engine = Engine::open(config, || new(config, how))?;
     check_standing(&engine, how)?;
     let copied = match how {
         How::Receive(_) => None,
@@ -64,6 +64,9 @@ pub(crate) fn open(config: &FjallConfig, how: &How) -> Result<Opened> {
 
 /// What is made if there is nothing.
 fn new(config: &FjallConfig, how: &How) -> Option<(NodeState, About)> {
+    if matches!(how, How::Open) {
+        return None;
+    }
     let mut node = config.settings.new_node();
     let mut about = About {
         label: config.settings.label.clone(),
@@ -71,14 +74,10 @@ fn new(config: &FjallConfig, how: &How) -> Option<(NodeState, About)> {
         standing: Standing::Live,
         home: None,
     };
-    match how {
-        How::Open => return None,
-        How::Create => {}
-        How::Receive(from) => {
-            (node.log, node.node) = (from.log, from.node);
-            about.label.clone_from(&from.label);
-            (about.mode, about.standing) = (from.mode, Standing::Filling);
-        }
+    if let How::Receive(from) = how {
+        (node.log, node.node) = (from.log, from.node);
+        about.label.clone_from(&from.label);
+        (about.mode, about.standing) = (from.mode, Standing::Filling);
     }
     Some((node, about))
 }

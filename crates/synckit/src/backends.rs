@@ -61,6 +61,9 @@ impl Backends {
         if cfg!(feature = "store-sqlite") {
             schemes.push("sqlite:");
         }
+        if cfg!(feature = "store-fjall") {
+            schemes.push("fjall:");
+        }
         schemes
     }
 
@@ -119,6 +122,10 @@ impl Backends {
         if url.starts_with("sqlite:") {
             return Ok(synckit_store_sqlite::SqliteConfig::from_url(url)?.path().is_some());
         }
+        #[cfg(feature = "store-fjall")]
+        if url.starts_with("fjall:") {
+            return synckit_store_fjall::FjallConfig::from_url(url).map(|_| true);
+        }
         #[cfg(feature = "store-mem")]
         if url.starts_with("mem:") {
             return synckit_store_mem::MemStoreBuilder::from_url(url).map(|_| false);
@@ -139,6 +146,16 @@ impl Backends {
                 How::Open | How::Create(_) => SqliteStore::create(config).await?,
             };
             return Ok(Arc::new(store));
+        }
+        #[cfg(feature = "store-fjall")]
+        if url.starts_with("fjall:") {
+            use synckit_store_fjall::{FjallConfig, FjallStore};
+            let config = FjallConfig::from_url(url)?.settings(settings);
+            return Ok(Arc::new(match how {
+                How::Receive(identity) => FjallStore::receive(config, identity).await?,
+                How::Open => FjallStore::open(config).await?,
+                How::Create(_) => FjallStore::create(config).await?,
+            }));
         }
         #[cfg(feature = "store-mem")]
         if url.starts_with("mem:") {
