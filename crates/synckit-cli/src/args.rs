@@ -131,7 +131,7 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct OnlyStore {
-    /// The store, such as sqlite:events.db
+    /// The store, such as sqlite:events.db or fjall:events
     #[arg(long, value_name = "URL", env = "SYNCKIT_STORE", hide_env_values = true, value_parser = StoreUrls)]
     pub(crate) store: StoreUrl,
 }

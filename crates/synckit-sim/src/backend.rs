@@ -9,8 +9,9 @@ use std::{
 };
 
 use synckit_core::{CursorMode, Environment, Error, EventStore, Result};
+use synckit_store_fjall::{FjallConfig, FjallStore};
 use synckit_store_mem::MemStore;
-use synckit_store_sqlite::{Durability, SqliteConfig, SqliteStore};
+use synckit_store_sqlite::{SqliteConfig, SqliteStore};
 
 use crate::store::at_once;
 
@@ -21,9 +22,11 @@ pub enum Kind {
     Memory,
     /// A SQLite file a node.
     Sqlite,
+    /// A folder of fjall's a node.
+    Fjall,
 }
 
-/// Where SQLite's own threads and timers run, and where its files are.
+/// Where the stores' own threads and timers run, and where their files are.
 #[derive(Debug)]
 pub struct Host {
     runtime: tokio::runtime::Runtime,
@@ -32,7 +35,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// A place for SQLite stores, in memory where the system has such a folder.
+    /// A place for stores in files, in memory where the system has such a folder.
     ///
     /// # Errors
     /// Any error of making threads or folders.
@@ -56,6 +59,7 @@ impl Host {
 pub(crate) enum Backend {
     Memory,
     Sqlite(Arc<Host>),
+    Fjall(Arc<Host>),
 }
 
 /// What a node keeps, whether it runs or not.
@@ -72,6 +76,11 @@ pub(crate) enum Disk {
         path: PathBuf,
         open: SqliteStore,
     },
+    Fjall {
+        host: Arc<Host>,
+        config: FjallConfig,
+        open: FjallStore,
+    },
 }
 
 /// A copy of a disk, taken at some time.
@@ -79,6 +88,7 @@ pub(crate) enum Disk {
 pub(crate) enum Copy {
     Memory(MemStore),
     Sqlite(PathBuf),
+    Fjall(PathBuf),
 }
 
 fn failed(what: &'static str) -> impl Fn(std::io::Error) -> Error {
@@ -101,9 +111,14 @@ impl Backend {
                 let config = SqliteConfig::at(&path)
                     .mode(mode)
                     .environment(environment.clone())
-                    .durability(Durability::Normal);
+                    .durability(synckit_store_sqlite::Durability::Normal);
                 let open = at_once(Some(host.runtime.handle()), SqliteStore::create(config.clone()))?;
                 Ok(Disk::Sqlite { host: Arc::clone(host), config, path, open })
+            }
+            Self::Fjall(host) => {
+                let config = fjall(&host.file(), mode, environment);
+                let open = at_once(Some(host.runtime.handle()), FjallStore::create(config.clone()))?;
+                Ok(Disk::Fjall { host: Arc::clone(host), config, open })
             }
         }
     }
@@ -117,20 +132,54 @@ impl Backend {
                 let config = SqliteConfig::at(&path)
                     .mode(mode)
                     .environment(environment.clone())
-                    .durability(Durability::Normal);
+                    .durability(synckit_store_sqlite::Durability::Normal);
                 let open = at_once(Some(host.runtime.handle()), async {
                     forget_home(&path).await?;
                     SqliteStore::open(config.clone()).await
                 })?;
                 Ok(Disk::Sqlite { host: Arc::clone(host), config, path, open })
             }
+            (Self::Fjall(host), Copy::Fjall(from)) => {
+                let config = fjall(&host.file(), mode, environment);
+                copy_folder(from, config.path()).map_err(failed("a copy cannot be made"))?;
+                let open = at_once(Some(host.runtime.handle()), FjallStore::open(config.clone()))?;
+                Ok(Disk::Fjall { host: Arc::clone(host), config, open })
+            }
             (_, Copy::Memory(store)) => Ok(Disk::memory(store.duplicate())),
-            (Self::Memory, Copy::Sqlite(_)) => Err(Error::invalid("simulate", "a copy of another kind")),
+            _ => Err(Error::invalid("simulate", "a copy of another kind")),
         }
     }
 }
 
 /// A copy that is moved with its file system looks just like the original.
+fn fjall(path: &Path, mode: CursorMode, environment: &Environment) -> FjallConfig {
+    FjallConfig::at(path)
+        .mode(mode)
+        .environment(environment.clone())
+        .durability(synckit_store_fjall::Durability::Normal)
+        .taken_for_the_original()
+}
+
+/// Copies a folder, without the zeros that the engine has put behind what it wrote.
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for file in std::fs::read_dir(from)? {
+        let file = file?;
+        let target = to.join(file.file_name());
+        if file.file_type()?.is_dir() {
+            copy_folder(&file.path(), &target)?;
+            continue;
+        }
+        let mut bytes = std::fs::read(file.path())?;
+        if file.path().extension().is_some_and(|e| e == "jnl") {
+            bytes.truncate(bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1));
+        }
+        std::fs::write(target, bytes)?;
+    }
+    Ok(())
+}
+
+/// As [`fjall`] does.
 async fn forget_home(path: &Path) -> Result<()> {
     use sqlx::{Connection as _, sqlite::SqliteConnectOptions};
     let options = SqliteConnectOptions::new().filename(path);
@@ -157,7 +206,7 @@ impl Disk {
     pub(crate) fn durable(&self) -> Option<(MemStore, Arc<Mutex<Option<MemStore>>>)> {
         match self {
             Self::Memory { store, durable } => Some((store.clone(), Arc::clone(durable))),
-            Self::Sqlite { .. } => None,
+            Self::Sqlite { .. } | Self::Fjall { .. } => None,
         }
     }
 
@@ -166,13 +215,14 @@ impl Disk {
         match self {
             Self::Memory { store, .. } => Arc::new(store.clone()),
             Self::Sqlite { open, .. } => Arc::new(open.clone()),
+            Self::Fjall { open, .. } => Arc::new(open.clone()),
         }
     }
 
     pub(crate) fn host(&self) -> Option<tokio::runtime::Handle> {
         match self {
             Self::Memory { .. } => None,
-            Self::Sqlite { host, .. } => Some(host.runtime.handle().clone()),
+            Self::Sqlite { host, .. } | Self::Fjall { host, .. } => Some(host.runtime.handle().clone()),
         }
     }
 
@@ -189,6 +239,12 @@ impl Disk {
                     SqliteStore::open(config.clone()).await
                 })?;
             }
+            Self::Fjall { host, config, open } => {
+                *open = at_once(Some(host.runtime.handle()), async {
+                    open.close().await?;
+                    FjallStore::open(config.clone()).await
+                })?;
+            }
         }
         Ok(())
     }
@@ -201,6 +257,12 @@ impl Disk {
                 let to = host.file();
                 at_once(Some(host.runtime.handle()), copy_into(path, &to))?;
                 Ok(Copy::Sqlite(to))
+            }
+            Self::Fjall { host, config, .. } => {
+                // Every call has come to its end.
+                let to = host.file();
+                copy_folder(config.path(), &to).map_err(failed("a copy cannot be made"))?;
+                Ok(Copy::Fjall(to))
             }
         }
     }
@@ -223,6 +285,15 @@ impl Disk {
                     SqliteStore::open(config.clone()).await
                 })?;
             }
+            (Self::Fjall { host, config, open }, Copy::Fjall(from)) => {
+                *open = at_once(Some(host.runtime.handle()), async {
+                    open.close().await?;
+                    let replaced = failed("a copy cannot be put back");
+                    std::fs::remove_dir_all(config.path()).map_err(&replaced)?;
+                    copy_folder(from, config.path()).map_err(replaced)?;
+                    FjallStore::open(config.clone()).await
+                })?;
+            }
             _ => return Err(Error::invalid("simulate", "a copy of another kind")),
         }
         Ok(())
@@ -231,10 +302,17 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        if let Self::Sqlite { host, path, open, .. } = self {
-            // Nobody needs it any longer.
-            let _ = at_once(Some(host.runtime.handle()), open.close());
-            let _ = std::fs::remove_file(path);
+        // Nobody needs it any longer.
+        match self {
+            Self::Memory { .. } => {}
+            Self::Sqlite { host, path, open, .. } => {
+                let _ = at_once(Some(host.runtime.handle()), open.close());
+                let _ = std::fs::remove_file(path);
+            }
+            Self::Fjall { host, config, open } => {
+                let _ = at_once(Some(host.runtime.handle()), open.close());
+                let _ = std::fs::remove_dir_all(config.path());
+            }
         }
     }
 }

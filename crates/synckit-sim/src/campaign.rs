@@ -20,8 +20,8 @@ use crate::{
     shrink::{as_ranges, shrink},
 };
 
-/// Of so many seeds, one runs on SQLite as well.
-const ON_SQLITE: u64 = 200;
+/// Of so many seeds, one runs on SQLite as well, and another on fjall.
+const ON_FILES: u64 = 200;
 /// Of so many seeds, one runs twice.
 const TWICE: u64 = 50;
 /// Runs of fewer histories need not meet every fault.
@@ -47,6 +47,7 @@ pub struct Campaign {
 struct Sum {
     histories: u64,
     on_sqlite: u64,
+    on_fjall: u64,
     twice: u64,
     totals: Totals,
     faults: BTreeMap<Fault, u64>,
@@ -82,11 +83,12 @@ impl Sum {
 
     fn print(&self, took: Duration) {
         println!(
-            "{} histories in {:.1} s, {} of them on SQLite as well and {} twice: {} events appended, {} entries logged, \
+            "{} histories in {:.1} s, {} of them on SQLite as well, {} on fjall and {} twice: {} events appended, {} entries logged, \
              {} syncs, {} conflicts, {} decisions; converged in {} rounds at most",
             self.histories,
             took.as_secs_f64(),
             self.on_sqlite,
+            self.on_fjall,
             self.twice,
             self.totals.appends,
             self.totals.entries,
@@ -167,14 +169,14 @@ pub fn run_campaign(campaign: Campaign, host: &Arc<Host>) -> bool {
     sum.failures.is_empty() && short.is_empty()
 }
 
-/// Runs one history; some of them on SQLite too, or a second time, which must leave the same trace and the same digest.
+/// Runs one history; some of them on files too, or a second time, which must leave the same trace and the same digest.
 fn one(seed: u64, host: &Arc<Host>, sum: &Mutex<Sum>) -> Outcome {
     let script = Script::of(seed);
     let outcome = run(&script, Kind::Memory, host, false);
-    let again = if seed.is_multiple_of(ON_SQLITE) {
-        Some(Kind::Sqlite)
-    } else {
-        seed.is_multiple_of(TWICE).then_some(Kind::Memory)
+    let again = match seed % ON_FILES {
+        0 => Some(Kind::Sqlite),
+        seed if seed == ON_FILES / 2 => Some(Kind::Fjall),
+        seed => seed.is_multiple_of(TWICE).then_some(Kind::Memory),
     };
     let other = again.map(|kind| (kind, run(&script, kind, host, false)));
     let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,6 +184,7 @@ fn one(seed: u64, host: &Arc<Host>, sum: &Mutex<Sum>) -> Outcome {
     if let Some((kind, other)) = other {
         match kind {
             Kind::Sqlite => sum.on_sqlite += 1,
+            Kind::Fjall => sum.on_fjall += 1,
             Kind::Memory => sum.twice += 1,
         }
         if (other.fingerprint, &other.digest) != (outcome.fingerprint, &outcome.digest) {

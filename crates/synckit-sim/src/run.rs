@@ -71,6 +71,7 @@ pub(crate) fn run(script: &Script, kind: Kind, host: &Arc<Host>, keep_trace: boo
     let backend = match kind {
         Kind::Memory => Backend::Memory,
         Kind::Sqlite => Backend::Sqlite(Arc::clone(host)),
+        Kind::Fjall => Backend::Fjall(Arc::clone(host)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = match runtime {

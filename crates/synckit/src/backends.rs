@@ -65,6 +65,9 @@ impl Backends {
             schemes.push("postgres://");
             schemes.push("postgresql://");
         }
+        if cfg!(feature = "store-fjall") {
+            schemes.push("fjall:");
+        }
         schemes
     }
 
@@ -127,6 +130,10 @@ impl Backends {
         if is_postgres(url) {
             return synckit_store_postgres::PostgresConfig::from_url(url).map(|_| true);
         }
+        #[cfg(feature = "store-fjall")]
+        if url.starts_with("fjall:") {
+            return synckit_store_fjall::FjallConfig::from_url(url).map(|_| true);
+        }
         #[cfg(feature = "store-mem")]
         if url.starts_with("mem:") {
             return synckit_store_mem::MemStoreBuilder::from_url(url).map(|_| false);
@@ -156,6 +163,16 @@ impl Backends {
                 How::Receive(identity) => PostgresStore::receive(config, identity).await?,
                 How::Open => PostgresStore::open(config).await?,
                 How::Create(_) => PostgresStore::create(config).await?,
+            }));
+        }
+        #[cfg(feature = "store-fjall")]
+        if url.starts_with("fjall:") {
+            use synckit_store_fjall::{FjallConfig, FjallStore};
+            let config = FjallConfig::from_url(url)?.settings(settings);
+            return Ok(Arc::new(match how {
+                How::Receive(identity) => FjallStore::receive(config, identity).await?,
+                How::Open => FjallStore::open(config).await?,
+                How::Create(_) => FjallStore::create(config).await?,
             }));
         }
         #[cfg(feature = "store-mem")]

@@ -63,6 +63,35 @@ fn a_copy_may_become_a_node_of_its_own() {
 }
 
 #[test]
+fn a_log_moves_to_another_engine_and_back() {
+    let bench = filled(2_000);
+    let digest = bench.digest("old");
+    bench.run(&["copy", "--from", "sqlite:old.db", "--to", "fjall:tree"]).ok();
+    assert_eq!(bench.run(&["digest", "--json", "--store", "fjall:tree"]).ok().json(), digest);
+    bench.run(&["doctor", "--store", "fjall:tree"]).ok();
+    bench.run(&["copy", "--from", "fjall:tree", "--to", "sqlite:back.db"]).ok();
+    assert_eq!(bench.digest("back"), digest);
+    let append = ["append", "--store", "fjall:tree", "--type", "t", "--aggregate", "x", "--data", "1"];
+    bench.run(&append).failed(1, &["moved to sqlite:back.db"]);
+}
+
+#[test]
+fn a_hub_may_keep_its_log_in_a_tree() {
+    let bench = Bench::with(&["a", "b"]);
+    bench.run(&["init", "--store", "fjall:hub", "--node", "hub"]).ok();
+    let hub = bench.serve_with(&["serve", "--store", "fjall:hub", "--listen", "127.0.0.1:0"]);
+    let busy = ["status", "--store", "fjall:hub"];
+    bench.run(&busy).failed(1, &["one process at a time"]);
+    bench.append("a", "tea", "pot-1", "1");
+    for name in ["a", "b"] {
+        bench.sync(name, &hub.url, &[]);
+    }
+    assert_eq!(bench.digest("a"), bench.digest("b"));
+    drop(hub);
+    bench.run(&["doctor", "--store", "fjall:hub"]).ok();
+}
+
+#[test]
 fn a_copy_that_was_killed_goes_on_and_is_no_store_before() {
     let bench = filled(20_000);
     let args = ["copy", "--json", "--from", "sqlite:old.db", "--to", "sqlite:new.db"];
