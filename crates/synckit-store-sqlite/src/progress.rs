@@ -81,7 +81,7 @@ pub(crate) async fn record(
 /// The stamps of entries.
 const INSERT_LOGGED: &str = "INSERT INTO stamps SELECT substr({bytes}, origin, 16), counter, \
     CAST(substr({bytes}, origin + 32, ends - origin - 32) AS TEXT), substr({bytes}, origin + 16, 16), position FROM r \
-    WHERE true ON CONFLICT (origin, counter, id, share) DO UPDATE SET position = excluded.position";
+    WHERE position > 0 ON CONFLICT (origin, counter, id, share) DO UPDATE SET position = excluded.position";
 
 fn logged(rows: &[Stamped<'_>]) -> Option<Packed> {
     let mut packed = Rows::new();

@@ -242,15 +242,17 @@ pub(crate) async fn settle(
     let before = known(&row).map_err(&failed)?;
     let copied = before.is_some() && before.as_deref() != Some(&*home);
     let former = NodeId::from_slice(&row.try_get::<Vec<u8>, _>(1).map_err(&failed)?)?;
-    let new = config.settings.new_node();
-    let node = if copied { new.node } else { former };
-    let update = if copied {
-        sqlx::query("UPDATE node SET home = ?, former = former || node, node = ?, log = ?, counter = 0")
-            .bind(home)
-            .bind(node.to_bytes().to_vec())
-            .bind(new.log.to_bytes().to_vec())
-    } else {
-        sqlx::query("UPDATE node SET home = ?").bind(home)
+    // Only a copy draws on the randomness.
+    let new = if copied { Some(config.settings.new_node()) } else { None };
+    let node = new.as_ref().map_or(former, |new| new.node);
+    let update = match new {
+        Some(new) => {
+            sqlx::query("UPDATE node SET home = ?, former = former || node, node = ?, log = ?, counter = 0")
+                .bind(home)
+                .bind(new.node.to_bytes().to_vec())
+                .bind(new.log.to_bytes().to_vec())
+        }
+        None => sqlx::query("UPDATE node SET home = ?").bind(home),
     };
     update.execute(&mut *tx).await.map_err(&failed)?;
     tx.commit().await.map_err(&failed)?;

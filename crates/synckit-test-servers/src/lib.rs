@@ -1,5 +1,4 @@
-//! Throw-away servers for tests, from the programs on this machine. Each lives in a temporary folder and goes with the
-//! process that started it, however that ends.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 #![cfg(unix)]
