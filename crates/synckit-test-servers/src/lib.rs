@@ -7,4 +7,4 @@
 mod folder;
 mod postgres;
 
-pub use crate::postgres::{Postgres, postgres_programs};
+pub use crate::postgres::{Durability, Postgres, postgres_programs};

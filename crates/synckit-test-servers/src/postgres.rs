@@ -26,6 +26,7 @@ pub struct Postgres {
     folder: Folder,
     port: u16,
     server: Option<Child>,
+    durability: Durability,
 }
 
 /// The folder with PostgreSQL's server programs; none if they are not on this machine.
@@ -51,12 +52,38 @@ pub fn postgres_programs() -> Option<PathBuf> {
     })
 }
 
+/// What a server promises of what it has committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It survives a crash of the server, and not of the machine: faster, for tests.
+    None,
+    /// It survives a power cut, as PostgreSQL has it unless it is told otherwise.
+    Full,
+}
+
+impl Durability {
+    const fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::None => &["-c", "fsync=off", "-c", "full_page_writes=off"],
+            Self::Full => &[],
+        }
+    }
+}
+
 impl Postgres {
     /// Makes a cluster in a temporary folder, and starts a server on a free port.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if the programs are not on this machine; what the programs say if they fail.
     pub fn start() -> io::Result<Self> {
+        Self::start_with(Durability::None)
+    }
+
+    /// As [`start`](Self::start), with that durability.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(durability: Durability) -> io::Result<Self> {
         let programs = postgres_programs().ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::NotFound,
@@ -64,7 +91,7 @@ impl Postgres {
             )
         })?;
         let folder = Folder::new("data/postmaster.pid")?;
-        let mut server = Self { programs, folder, port: 0, server: None };
+        let mut server = Self { programs, folder, port: 0, server: None, durability };
         server.make_cluster()?;
         for _ in 0..TRIES {
             server.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -152,7 +179,8 @@ impl Postgres {
             .arg("-k")
             .arg(self.folder.path())
             .args(["-p", &self.port.to_string(), "-h", "127.0.0.1"])
-            .args(["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=300"])
+            .args(self.durability.settings())
+            .args(["-c", "max_connections=300"])
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
