@@ -4,6 +4,7 @@
 mod bench;
 mod january;
 mod run;
+mod servers;
 mod sim;
 mod tidy;
 
@@ -24,7 +25,7 @@ struct Arguments {
 enum Chore {
     /// Everything that continuous integration checks.
     Ci,
-    /// Every test.
+    /// Every test, with servers of its own for those that need some.
     Test,
     /// The rules of the workspace that no other tool checks.
     Tidy,
@@ -90,5 +91,6 @@ fn ci() -> Outcome<()> {
 }
 
 fn test() -> Outcome<()> {
-    cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"], &[])
+    let servers = servers::Servers::start()?;
+    cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"], &servers.variables())
 }

@@ -93,10 +93,10 @@ async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Resu
     if !there {
         return Ok(0);
     }
-    let version: Option<i32> = sqlx::query_scalar("SELECT version FROM schema_version")
-        .fetch_optional(connection)
-        .await
-        .map_err(failed)?;
+    // Named in full: in a schema that the user may not look into, PostgreSQL would say that there is no such table.
+    let sql = format!("SELECT version FROM \"{}\".schema_version", config.schema);
+    let version: Option<i32> =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_optional(connection).await.map_err(failed)?;
     let known = MIGRATIONS.len();
     match version.and_then(|version| usize::try_from(version).ok()) {
         Some(newer) if newer > known => Err(Error::new(

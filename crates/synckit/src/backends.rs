@@ -61,6 +61,10 @@ impl Backends {
         if cfg!(feature = "store-sqlite") {
             schemes.push("sqlite:");
         }
+        if cfg!(feature = "store-postgres") {
+            schemes.push("postgres://");
+            schemes.push("postgresql://");
+        }
         schemes
     }
 
@@ -119,6 +123,10 @@ impl Backends {
         if url.starts_with("sqlite:") {
             return Ok(synckit_store_sqlite::SqliteConfig::from_url(url)?.path().is_some());
         }
+        #[cfg(feature = "store-postgres")]
+        if is_postgres(url) {
+            return synckit_store_postgres::PostgresConfig::from_url(url).map(|_| true);
+        }
         #[cfg(feature = "store-mem")]
         if url.starts_with("mem:") {
             return synckit_store_mem::MemStoreBuilder::from_url(url).map(|_| false);
@@ -139,6 +147,16 @@ impl Backends {
                 How::Open | How::Create(_) => SqliteStore::create(config).await?,
             };
             return Ok(Arc::new(store));
+        }
+        #[cfg(feature = "store-postgres")]
+        if is_postgres(url) {
+            use synckit_store_postgres::{PostgresConfig, PostgresStore};
+            let config = PostgresConfig::from_url(url)?.settings(settings);
+            return Ok(Arc::new(match how {
+                How::Receive(identity) => PostgresStore::receive(config, identity).await?,
+                How::Open => PostgresStore::open(config).await?,
+                How::Create(_) => PostgresStore::create(config).await?,
+            }));
         }
         #[cfg(feature = "store-mem")]
         if url.starts_with("mem:") {
@@ -206,6 +224,11 @@ impl How<'_> {
     }
 }
 
+#[cfg(feature = "store-postgres")]
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
+}
+
 fn unknown(what: &str, url: &str, known: &[&str]) -> Error {
     Error::invalid(
         "read URL",
@@ -235,5 +258,7 @@ mod tests {
         assert_eq!(masked("http://h/sync"), "http://h/sync");
         assert_eq!(masked("http://u:p%40@h"), "http://***@h");
         assert_eq!(masked("sqlite:a@b.db"), "sqlite:a@b.db");
+        assert_eq!(masked("postgres://u:p@h:5432/db?tenant=t"), "postgres://***@h:5432/db?***");
+        assert_eq!(masked("postgresql://u:p@/db?host=/run"), "postgresql://***@/db?***");
     }
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test uses its part of it")]
 
 use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
+    Arc, Weak,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -20,10 +20,17 @@ pub(crate) fn server() -> String {
 }
 
 /// A URL with another database and these parameters.
-fn with_database(url: &str, name: &str) -> String {
+pub(crate) fn with_database(url: &str, name: &str) -> String {
     let (url, parameters) = url.split_once('?').map_or((url, ""), |(url, p)| (url, p));
     let (server, _) = url.rsplit_once('/').unwrap();
     if parameters.is_empty() { format!("{server}/{name}?") } else { format!("{server}/{name}?{parameters}&") }
+}
+
+/// A URL with another user.
+pub(crate) fn with_user(url: &str, user: &str, password: &str) -> String {
+    let (_, server) = url.split_once("://").unwrap();
+    let server = server.split_once('@').map_or(server, |(_, server)| server);
+    format!("postgres://{user}:{password}@{server}")
 }
 
 /// A database that goes with the last one who uses it.
@@ -37,13 +44,22 @@ pub(crate) struct Database {
 impl Database {
     /// A database of its own on this server.
     pub(crate) async fn new(server: String) -> Arc<Self> {
+        Self::made_from("template0", server).await
+    }
+
+    /// A database that is the copy of one that nobody is connected to.
+    pub(crate) async fn copy(of: &Self) -> Arc<Self> {
+        Self::made_from(&of.name, of.server.clone()).await
+    }
+
+    async fn made_from(template: &str, server: String) -> Arc<Self> {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("synckit_test_{}_{number}", std::process::id());
         let mut connection = PgConnection::connect(&server).await.unwrap();
         // A test that was killed may have left one behind.
         run(&mut connection, &format!("DROP DATABASE IF EXISTS {name}")).await;
-        run(&mut connection, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await;
+        run(&mut connection, &format!("CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")).await;
         connection.close().await.unwrap();
         Arc::new(Self { server, name, tenants: AtomicUsize::new(0) })
     }
@@ -104,9 +120,4 @@ impl Drop for Database {
         });
         let _ = dropping.join();
     }
-}
-
-/// Something that a test takes out of a lock.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
