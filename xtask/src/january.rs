@@ -11,7 +11,7 @@ use std::{
 use flate2::read::GzDecoder;
 use serde_json::{Value, value::RawValue};
 
-use synckit_test_servers::Postgres;
+use synckit_test_servers::{Durability, Postgres};
 
 use crate::{
     run::{Outcome, Server, output, root, synckit},
@@ -46,7 +46,7 @@ const MIXED: [Layout; 2] = [
 pub(crate) fn run(file: Option<PathBuf>) -> Outcome<()> {
     let file = file.unwrap_or_else(|| root().join("examples/data/flights-2013-01.ndjson.gz"));
     let program = synckit()?;
-    let server = servers::private_postgres()?;
+    let server = servers::postgres::private(Durability::None)?;
     let events = read(&file)?;
     println!("{} events from {}", events.len(), file.display());
     let month = Month { program: &program, file: &file, events: &events, server: &server };

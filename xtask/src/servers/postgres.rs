@@ -36,13 +36,20 @@ impl Server {
 
     #[cfg(unix)]
     fn private() -> Outcome<Self> {
-        if synckit_test_servers::postgres_programs().is_none() {
-            install()?;
-        }
-        let private = synckit_test_servers::Postgres::start()?;
-        eprintln!("+ a PostgreSQL server of its own");
+        let private = private(synckit_test_servers::Durability::None)?;
         Ok(Self { url: private.url(), _private: Some(private) })
     }
+}
+
+/// A server of its own, whose programs are installed first if need be.
+#[cfg(unix)]
+pub(crate) fn private(durability: synckit_test_servers::Durability) -> Outcome<synckit_test_servers::Postgres> {
+    if synckit_test_servers::postgres_programs().is_none() {
+        install()?;
+    }
+    let private = synckit_test_servers::Postgres::start_with(durability)?;
+    eprintln!("+ a PostgreSQL server of its own");
+    Ok(private)
 }
 
 /// Installs the programs where that is ours to do: as root on Debian and what comes from it.
