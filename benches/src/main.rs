@@ -9,7 +9,6 @@ mod load;
 mod memory;
 mod peer;
 mod places;
-mod postgres;
 mod process;
 mod raw;
 mod scale;
@@ -34,10 +33,9 @@ struct Bench {
 }
 
 /// All of them, in the order in which they run.
-const BENCHES: [Bench; 7] = [
-    Bench { name: "append", group: "stores", run: append::run },
-    Bench { name: "load", group: "stores", run: load::run },
-    Bench { name: "postgres", group: "stores", run: postgres::run },
+const BENCHES: [Bench; 6] = [
+    Bench { name: "append", group: "sqlite", run: append::run },
+    Bench { name: "load", group: "sqlite", run: load::run },
     Bench { name: "pull", group: "sync", run: sync::pull },
     Bench { name: "push", group: "sync", run: sync::push },
     Bench { name: "memory", group: "scale", run: memory::run },
