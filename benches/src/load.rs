@@ -1,7 +1,7 @@
 //! `load`: a log from the beginning to the end, in pages of 1,000.
 
 use synckit::{
-    EventStore as _,
+    EventStore,
     core::store::ReadRequest,
     store_sqlite::{SqliteConfig, SqliteStore},
 };
@@ -35,11 +35,11 @@ pub(crate) fn run(world: &mut World) -> Outcome<Vec<Figure>> {
     Ok(vec![Figure { bench, ours, raw, target, unit: "events/s" }])
 }
 
-fn complete(read: usize) -> Outcome<()> {
+pub(crate) fn complete(read: usize) -> Outcome<()> {
     if read == EVENTS { Ok(()) } else { Err(format!("{read} of {EVENTS} events were read").into()) }
 }
 
-async fn load(store: &SqliteStore) -> Outcome<usize> {
+pub(crate) async fn load(store: &dyn EventStore) -> Outcome<usize> {
     let (mut after, mut read) = (0, 0);
     loop {
         let page = store.read(ReadRequest::after(after).limit(SYNC_BATCH)).await?;

@@ -27,6 +27,9 @@ pub(crate) fn run(names: &[String], json: bool) -> Outcome<()> {
 /// Runs stores with very long logs.
 pub(crate) fn scale(arguments: &[String]) -> Outcome<()> {
     let program = built("synckit-bench", "synckit-bench")?;
-    let done = Command::new(program).arg("scale").args(arguments).current_dir(root()).status()?;
+    let server = servers::for_benches()?;
+    let mut command = Command::new(program);
+    command.arg("scale").args(arguments).env(server.0, &server.1).current_dir(root());
+    let done = command.status()?;
     if done.success() { Ok(()) } else { Err("a target was missed, or a bench failed".into()) }
 }

@@ -1,6 +1,6 @@
 //! The servers that tests need: those that variables name, or else throw-away ones.
 
-mod postgres;
+pub(crate) mod postgres;
 
 use crate::run::Outcome;
 

@@ -53,13 +53,14 @@ impl Server {
     }
 
     #[cfg(not(unix))]
-    fn private() -> Outcome<Self> {
+    pub(crate) fn private() -> Outcome<Self> {
         Err(format!("set {VARIABLE} to the URL of a PostgreSQL database in which tests may make others")
             .into())
     }
 
+    /// A server of its own, whose programs are installed first if need be.
     #[cfg(unix)]
-    fn private() -> Outcome<Self> {
+    pub(crate) fn private() -> Outcome<Self> {
         if synckit_test_servers::postgres_programs().is_none() {
             install()?;
         }
