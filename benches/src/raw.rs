@@ -14,7 +14,7 @@ type Row = Vec<Value>;
 /// The tables with rows, each with how a row gets into it.
 const TABLES: [(&str, &str); 6] = [
     ("entries", "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-    ("stamps", "INSERT INTO stamps VALUES (?, ?, ?, ?)"),
+    ("stamps", "INSERT INTO stamps VALUES (?, ?, ?, ?, ?)"),
     (
         "aggregates",
         "INSERT INTO aggregates VALUES (?, ?, ?) \
