@@ -3,12 +3,16 @@
 
 mod append;
 mod change;
+mod child;
 mod figure;
 mod load;
 mod memory;
 mod peer;
+mod places;
+mod postgres;
 mod process;
 mod raw;
+mod scale;
 mod sync;
 mod world;
 
@@ -30,9 +34,11 @@ struct Bench {
 }
 
 /// All of them, in the order in which they run.
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 8] = [
     Bench { name: "append", group: "sqlite", run: append::run },
     Bench { name: "load", group: "sqlite", run: load::run },
+    Bench { name: "append-postgres", group: "postgres", run: postgres::append },
+    Bench { name: "load-postgres", group: "postgres", run: postgres::load },
     Bench { name: "pull", group: "sync", run: sync::pull },
     Bench { name: "push", group: "sync", run: sync::push },
     Bench { name: "memory", group: "scale", run: memory::run },
@@ -49,12 +55,26 @@ struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(subcommand)]
-    process: Option<Process>,
+    work: Option<Work>,
 }
 
-/// The processes whose memory is measured.
+/// What takes its own time, and the processes whose memory is measured.
 #[derive(Debug, Subcommand)]
-enum Process {
+enum Work {
+    /// Stores with very long logs against stores with short ones: minutes to an hour, and gigabytes on disk.
+    Scale {
+        /// How many events the long logs have.
+        #[arg(long, default_value_t = 10_000_000)]
+        events: usize,
+        /// Which stores, with commas between them; all unless given.
+        #[arg(long, value_delimiter = ',')]
+        stores: Vec<String>,
+        /// One JSON object a line instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    #[command(hide = true)]
+    ScanProcess { store: String },
     #[command(hide = true)]
     HubProcess { store: PathBuf },
     #[command(hide = true)]
@@ -63,11 +83,20 @@ enum Process {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match arguments.process {
-        Some(Process::HubProcess { store }) => process::hub(store).map(|()| true),
-        Some(Process::ClientProcess { store, remote, mode }) => {
+    let outcome = match arguments.work {
+        Some(Work::HubProcess { store }) => process::hub(store).map(|()| true),
+        Some(Work::ClientProcess { store, remote, mode }) => {
             process::client(store, &remote, mode).map(|()| true)
         }
+        Some(Work::Scale { events, mut stores, json }) => {
+            if stores.is_empty() {
+                stores = places::KINDS.map(str::to_owned).to_vec();
+            }
+            World::new()
+                .and_then(|mut world| scale::run(&mut world, &stores, events))
+                .map(|f| shown(&f, json))
+        }
+        Some(Work::ScanProcess { store }) => scale::scan(&store).map(|()| true),
         None => run(&arguments.names, arguments.json),
     };
     match outcome {
@@ -78,6 +107,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Shows figures. Whether all targets were met.
+fn shown(figures: &[Figure], json: bool) -> bool {
+    if json {
+        figures.iter().for_each(|figure| println!("{}", figure.as_json()));
+    } else {
+        print!("{}", figure::table(figures));
+    }
+    figures.iter().all(Figure::is_met)
 }
 
 /// Runs the benches, and shows each figure as soon as it is known. Whether all targets were met.

@@ -1,15 +1,12 @@
 //! `memory`: what a hub and a node take, as processes, while a million events pass between them.
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
+use std::path::Path;
 
 use serde_json::Value;
 use synckit::CursorMode;
 
 use crate::{
+    child::Process,
     figure::{Figure, Target},
     process::Usage,
     world::{Outcome, World, remove},
@@ -49,47 +46,6 @@ pub(crate) fn run(world: &mut World) -> Outcome<Vec<Figure>> {
         figures.extend([figure("hub", mode, Some(hub)), figure("client", mode, Some(client))]);
     }
     Ok(figures)
-}
-
-/// A process that says one JSON object, and another when it is told to end.
-struct Process {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(arguments: &[&str]) -> Outcome<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdin = child.stdin.take();
-        let stdout = child.stdout.take().ok_or("a process without output")?;
-        Ok(Self { child, stdin, stdout: BufReader::new(stdout) })
-    }
-
-    fn says(&mut self) -> Outcome<Value> {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line)?;
-        Ok(serde_json::from_str(&line).map_err(|e| format!("a process said {line:?}: {e}"))?)
-    }
-
-    fn end(&mut self) -> Outcome<()> {
-        if let Some(mut stdin) = self.stdin.take() {
-            stdin.write_all(b"\n")?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// The peaks above idle, in MiB, of the hub and of the client.

@@ -35,22 +35,22 @@ impl Usage {
 }
 
 /// The peak so far above what was resident when idle, in MiB.
-fn above(idle: &Usage) -> Outcome<f64> {
+pub(crate) fn above(idle: &Usage) -> Outcome<f64> {
     let usage = Usage::now().ok_or("this system does not say how much memory a process has")?;
     Ok(usage.peak.saturating_sub(idle.now) as f64 / 1024.0)
 }
 
-fn idle() -> Outcome<Usage> {
+pub(crate) fn idle() -> Outcome<Usage> {
     Ok(Usage::now().ok_or("this system does not say how much memory a process has")?)
 }
 
-fn say(what: &serde_json::Value) -> Outcome<()> {
+pub(crate) fn say(what: &serde_json::Value) -> Outcome<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{what}")?;
     Ok(out.flush()?)
 }
 
-fn runtime() -> Outcome<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Outcome<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 

@@ -22,7 +22,7 @@ const TABLES: [(&str, &str); 6] = [
     ),
     ("origins", "INSERT OR REPLACE INTO origins VALUES (?, ?, ?, ?)"),
     ("checkpoints", "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-    ("node", "INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+    ("node", "INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
 ];
 /// The other tables, which stay empty in what is measured.
 const EMPTY: [&str; 5] = ["decisions", "reviews", "withdrawn", "other_claims", "quarantine"];

@@ -4,6 +4,7 @@
 mod bench;
 mod january;
 mod run;
+mod servers;
 mod sim;
 mod tidy;
 
@@ -24,7 +25,7 @@ struct Arguments {
 enum Chore {
     /// Everything that continuous integration checks.
     Ci,
-    /// Every test.
+    /// Every test, with servers of its own for those that need some.
     Test,
     /// The rules of the workspace that no other tool checks.
     Tidy,
@@ -49,6 +50,13 @@ enum Chore {
         #[arg(long)]
         json: bool,
     },
+    /// Stores with logs of 10,000,000 events against stores with 10,000; takes long, and gigabytes on disk.
+    #[command(disable_help_flag = true)]
+    Scale {
+        /// --events N, --stores KIND,KIND, --json; --help says more.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -59,6 +67,7 @@ fn main() -> ExitCode {
         Chore::January { file } => january::run(file),
         Chore::Sim { arguments } => sim::run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()),
         Chore::Bench { names, json } => bench::run(&names, json),
+        Chore::Scale { arguments } => bench::scale(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,5 +91,6 @@ fn ci() -> Outcome<()> {
 }
 
 fn test() -> Outcome<()> {
-    cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"], &[])
+    let servers = servers::Servers::start()?;
+    cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"], &servers.variables())
 }

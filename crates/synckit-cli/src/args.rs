@@ -110,6 +110,20 @@ pub(crate) enum Command {
     /// SHA-256 over ids, log and effective view: equal on equal replicas
     #[command(after_help = "Example:\n  synckit digest --store sqlite:shop.db")]
     Digest(OnlyStore),
+    /// Move a store's log to another store, of whatever kind
+    #[command(
+        after_help = "Everything goes along: identity, stamps, decisions, checkpoints. If it is interrupted, the same \
+        command goes on. At the end the old store is sealed: it can be read, and it names the new one to whoever would write. \
+        With --as-new-node the copy becomes a node of its own, and the old store stays as it is.\n\n\
+        Example:\n  synckit copy --from sqlite:shop.db --to postgres://localhost/shop"
+    )]
+    Copy(Copy),
+    /// Examine a store: its engine, hash chain, positions, stamps, heads and clocks
+    #[command(
+        after_help = "Says what is wrong, and how to mend it. Changes nothing. Exit status 1 if something is wrong.\n\n\
+        Example:\n  synckit doctor --store sqlite:shop.db"
+    )]
+    Doctor(OnlyStore),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  synckit completions bash > /etc/bash_completion.d/synckit")]
     Completions(Completions),
@@ -271,6 +285,19 @@ pub(crate) struct Log {
     /// Only the events that count, after decisions
     #[arg(long)]
     pub(crate) effective: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Copy {
+    /// The store to move
+    #[arg(long, value_name = "URL", value_parser = StoreUrls)]
+    pub(crate) from: StoreUrl,
+    /// Where to; there must be no store yet, or one that this command has begun to fill
+    #[arg(long, value_name = "URL", value_parser = StoreUrls)]
+    pub(crate) to: StoreUrl,
+    /// Make a node of its own out of the copy, and leave the old store as it is
+    #[arg(long)]
+    pub(crate) as_new_node: bool,
 }
 
 #[derive(Args)]

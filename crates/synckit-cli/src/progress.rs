@@ -53,6 +53,47 @@ impl Drop for Counter {
     }
 }
 
+/// How much of something is done.
+pub(crate) struct Bar {
+    what: &'static str,
+    begun: Instant,
+    bar: Option<ProgressBar>,
+    visible: bool,
+}
+
+impl Bar {
+    /// Nothing of `what` is done yet.
+    pub(crate) fn new(out: Output, what: &'static str) -> Self {
+        Self { what, begun: Instant::now(), bar: None, visible: visible(out) }
+    }
+
+    /// So much of all is done.
+    pub(crate) fn set(&mut self, done: u64, all: u64) {
+        if !self.visible || self.begun.elapsed() < SHOWN_AFTER {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(all);
+            if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
+            {
+                bar.set_style(style);
+            }
+            bar.set_message(self.what);
+            bar
+        });
+        bar.set_length(all);
+        bar.set_position(done);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// Waits for `work`, and shows that it goes on.
 pub(crate) async fn spinning<T>(out: Output, what: &'static str, work: impl Future<Output = T>) -> T {
     if !visible(out) {

@@ -4,7 +4,6 @@ use std::{error::Error as _, sync::Arc};
 
 use synckit::{
     Backends, CreateOptions, CursorMode, ErrorKind, EventStore, SyncNode, SyncNodeBuilder, masked,
-    store_sqlite::SqliteConfig,
 };
 
 use crate::{args::StoreUrl, failure::Failure};
@@ -94,5 +93,5 @@ pub(crate) async fn with_local<T>(
 
 /// Whether a store is gone with the process.
 pub(crate) fn in_memory(url: &str) -> bool {
-    url == "mem:" || SqliteConfig::from_url(url).is_ok_and(|config| config.path().is_none())
+    Backends::is_lasting(url).is_ok_and(|lasting| !lasting)
 }

@@ -36,6 +36,10 @@ pub enum ErrorKind {
     Corrupt,
     /// The stored data was written by a newer version of the kit.
     SchemaTooNew,
+    /// The log was moved: it can be read, and is not written to any more.
+    Sealed,
+    /// A copy into the store has begun and is not complete.
+    Unfinished,
     /// This backend cannot do that.
     Unsupported,
     /// The storage engine failed.
@@ -70,6 +74,8 @@ impl ErrorKind {
             Self::Protocol => "protocol",
             Self::Corrupt => "corrupt",
             Self::SchemaTooNew => "schema_too_new",
+            Self::Sealed => "sealed",
+            Self::Unfinished => "unfinished",
             Self::Unsupported => "unsupported",
             Self::Storage => "storage",
             Self::Internal => "internal",

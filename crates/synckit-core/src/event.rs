@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{
+    Deserializer as _, Serialize,
+    de::{MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -33,6 +36,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// How many bytes it counts for in pages and limits: those of data and metadata, and 512 for all else.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.data.bytes().len() + self.metadata.as_json().len() + 512
+    }
+
     /// An event with a new id and no metadata.
     ///
     /// # Errors
@@ -248,8 +257,11 @@ impl Metadata {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if it is not a JSON object or over 64 KiB.
     pub fn from_json(text: &str) -> Result<Self> {
+        if text == "{}" || (text.len() <= MAX_METADATA_BYTES && is_canonical(text)) {
+            return Ok(Self::stored(text));
+        }
         let map: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).map_err(|e| {
-            Error::invalid("read metadata", "the metadata is not a JSON object").with_source(e)
+            Error::invalid("read metadata", format!("the metadata is not a JSON object: {e}")).with_source(e)
         })?;
         Self::from_map(&map)
     }
@@ -290,6 +302,40 @@ impl Metadata {
     pub fn get_str(&self, name: &str) -> Option<String> {
         self.to_map().get(name).and_then(|raw| serde_json::from_str(raw.get()).ok())
     }
+}
+
+/// Whether a text is that of a JSON object in canonical form. It may say no of one that is.
+fn is_canonical(text: &str) -> bool {
+    struct Length<'a>(&'a mut usize);
+
+    impl<'de> Visitor<'de> for Length<'_> {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        /// Names without escapes, each greater than the one before.
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+            let mut last: Option<&str> = None;
+            while let Some(name) = map.next_key::<&str>()? {
+                let value: &RawValue = map.next_value()?;
+                if last.is_some_and(|last| last >= name) {
+                    return Ok(false);
+                }
+                *self.0 += name.len() + value.get().len() + r#""":,"#.len();
+                last = Some(name);
+            }
+            Ok(true)
+        }
+    }
+
+    // The braces, of which one makes up for the comma that the last value does not have.
+    let mut length = 1;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let sorted = json.deserialize_map(Length(&mut length)).unwrap_or(false) && json.end().is_ok();
+    // Space between the tokens would make it longer, and within a value there is none that counts but line ends.
+    sorted && length == text.len() && !text.contains(['\n', '\r'])
 }
 
 impl fmt::Debug for Metadata {

@@ -1,8 +1,8 @@
 //! Names and identities.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, marker::PhantomData, str::FromStr, sync::Arc};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
 use crate::{
     error::{Error, Result},
@@ -30,6 +30,21 @@ fn check_name(what: &'static str, text: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Reads something from a string without taking a copy of it first.
+struct Text<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = Error>> Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
 }
 
 macro_rules! name {
@@ -103,7 +118,7 @@ macro_rules! name {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+                deserializer.deserialize_str(Text(PhantomData))
             }
         }
     };
@@ -150,6 +165,8 @@ impl From<&VertexId> for EventId {
         Self(Arc::clone(&id.0))
     }
 }
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 macro_rules! identity {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
@@ -198,7 +215,9 @@ macro_rules! identity {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&format!("{:032x}", self.0))
+                let digit = |i: usize| HEX[usize::from(self.to_bytes()[i / 2] >> (4 * (1 - i % 2)) & 15)];
+                let digits: [u8; 32] = std::array::from_fn(digit);
+                f.pad(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
             }
         }
 
@@ -213,9 +232,11 @@ macro_rules! identity {
 
             fn from_str(text: &str) -> Result<Self> {
                 let hex = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-                match (hex, u128::from_str_radix(text, 16)) {
-                    (true, Ok(bits)) => Ok(Self(bits)),
-                    _ => Err(Error::invalid(
+                let half = |text: &str| u64::from_str_radix(text, 16).map(u128::from).ok();
+                let bits = || Some(half(text.get(..16)?)? << 64 | half(text.get(16..)?)?);
+                match hex.then(bits).flatten() {
+                    Some(bits) => Ok(Self(bits)),
+                    None => Err(Error::invalid(
                         "read identity",
                         format!("{} is not 32 lower-case hexadecimal digits: {text:?}", $what),
                     )),
@@ -231,7 +252,7 @@ macro_rules! identity {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                deserializer.deserialize_str(Text(PhantomData))
             }
         }
     };

@@ -139,8 +139,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// or the peer. Single entries that the peer does not take are no error: the reply says so.
     async fn push(&self, request: PushRequest) -> Result<PushReply>;
 
-    /// Says what is likely to be pushed next, so that it can be made ready while another request is on its way. Nothing is
-    /// sent, and nothing depends on it: the default does nothing.
+    /// Says what is likely to be pushed next, so that it can be made ready while another request is on its way: here, or at
+    /// the peer. Nothing is stored, and nothing depends on it: the default does nothing.
     async fn expect_push(&self, _request: PushRequest) {}
 
     /// Waits for what is running, then closes. Closing twice is fine.

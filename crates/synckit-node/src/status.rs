@@ -1,7 +1,10 @@
 //! How a node stands.
 
 use serde::Serialize;
-use synckit_core::{CursorMode, LogCursor, LogId, NodeId, Result, Timestamp, store::Quarantined};
+use synckit_core::{
+    CursorMode, LogCursor, LogId, NodeId, Result, Timestamp,
+    store::{Quarantined, Standing},
+};
 
 use crate::node::SyncNode;
 
@@ -25,6 +28,8 @@ pub struct Status {
     pub conflicts: u64,
     /// What is in quarantine.
     pub refused: Vec<Quarantined>,
+    /// Where the log was moved to, if it was: then it can be read, and is written to no more.
+    pub moved_to: Option<String>,
 }
 
 /// How a node stands with a peer, as of their last meeting.
@@ -73,6 +78,14 @@ impl SyncNode {
                 synced_at: c.synced_at,
             })
             .collect();
+        let standing = match store.maintenance() {
+            Some(maintenance) => maintenance.standing().await?,
+            None => Standing::Live,
+        };
+        let moved_to = match standing {
+            Standing::Sealed { successor } => Some(successor),
+            _ => None,
+        };
         Ok(Status {
             node: identity.node,
             former: identity.former,
@@ -82,6 +95,7 @@ impl SyncNode {
             peers,
             conflicts: store.count_conflicts().await?,
             refused: self.refused().await?,
+            moved_to,
         })
     }
 }

@@ -9,7 +9,7 @@ use synckit_core::{
     plan::{Changes, Claim, Known, KnownEntry, Lookup, NodeState, vertex_of},
     store::{
         Checkpoint, LogEntry, LogPage, OpenConflict, QuarantineSide, Quarantined, ReadRequest, ReviewRow,
-        StoredDecision,
+        Standing, StoredDecision,
     },
 };
 
@@ -19,21 +19,21 @@ const FEW: u64 = 4_096;
 type QuarantineKey = (QuarantineSide, LogId, EventId, Option<NodeId>, u64);
 
 #[derive(Debug, Clone, Default)]
-struct Aggregate {
-    heads: Vec<Head>,
-    conflict: Option<ConflictId>,
+pub(super) struct Aggregate {
+    pub(super) heads: Vec<Head>,
+    pub(super) conflict: Option<ConflictId>,
     positions: Vec<u64>,
 }
 
 /// What is held of an origin.
 #[derive(Debug, Clone, Default)]
-struct Origin {
+pub(super) struct Origin {
     /// Without gaps.
     progress: Progress,
     /// How many counters are held or known.
     held: u64,
     /// Per counter the ids held or known with their shares, and the positions of their entries.
-    stamps: BTreeMap<u64, BTreeMap<(EventId, u128), Option<u64>>>,
+    pub(super) stamps: BTreeMap<u64, BTreeMap<(EventId, u128), Option<u64>>>,
     /// The counters and ids of stubs that count.
     stubs: BTreeSet<(u64, EventId)>,
 }
@@ -44,15 +44,18 @@ pub(crate) struct State {
     pub(crate) label: String,
     pub(crate) mode: CursorMode,
     pub(crate) closed: bool,
-    log: Vec<LogEntry>,
+    pub(crate) standing: Standing,
+    /// What the entries count for.
+    pub(crate) bytes: usize,
+    pub(super) log: Vec<LogEntry>,
     by_id: HashMap<EventId, u64>,
-    aggregates: BTreeMap<AggregateId, Aggregate>,
-    origins: BTreeMap<NodeId, Origin>,
-    decisions: BTreeMap<VertexId, StoredDecision>,
-    reviews: Vec<ReviewRow>,
-    withdrawn: BTreeMap<EventId, Vec<Claim>>,
+    pub(super) aggregates: BTreeMap<AggregateId, Aggregate>,
+    pub(super) origins: BTreeMap<NodeId, Origin>,
+    pub(super) decisions: BTreeMap<VertexId, StoredDecision>,
+    pub(super) reviews: Vec<ReviewRow>,
+    pub(super) withdrawn: BTreeMap<EventId, Vec<Claim>>,
     /// Claims that are known beside those of the entries that count.
-    others: HashMap<EventId, Vec<Claim>>,
+    pub(super) others: BTreeMap<EventId, Vec<Claim>>,
     checkpoints: BTreeMap<LogId, Checkpoint>,
     quarantine: BTreeMap<QuarantineKey, Quarantined>,
 }
@@ -64,6 +67,8 @@ impl State {
             label,
             mode,
             closed: false,
+            standing: Standing::Live,
+            bytes: 0,
             log: Vec::new(),
             by_id: HashMap::new(),
             aggregates: BTreeMap::new(),
@@ -71,7 +76,7 @@ impl State {
             decisions: BTreeMap::new(),
             reviews: Vec::new(),
             withdrawn: BTreeMap::new(),
-            others: HashMap::new(),
+            others: BTreeMap::new(),
             checkpoints: BTreeMap::new(),
             quarantine: BTreeMap::new(),
         }
@@ -170,6 +175,7 @@ impl State {
             if new.stub && !new.superseded {
                 self.origins.entry(new.stamp.origin).or_default().stubs.insert((new.stamp.counter, id));
             }
+            self.bytes += new.event.size();
             self.log.push(LogEntry {
                 position: new.position,
                 event: new.event,
@@ -198,10 +204,10 @@ impl State {
             }
         }
         for withdrawn in changes.withdrawn {
-            self.withdrawn.entry(withdrawn.id).or_default().push(withdrawn.claim);
+            add(self.withdrawn.entry(withdrawn.id).or_default(), withdrawn.claim);
         }
         for other in changes.others {
-            self.others.entry(other.id).or_default().push(other.claim);
+            add(self.others.entry(other.id).or_default(), other.claim);
         }
         for row in changes.released {
             self.quarantine.remove(&row.key());
@@ -357,6 +363,12 @@ impl State {
 
     pub(crate) fn quarantine(&self) -> Vec<Quarantined> {
         self.quarantine.values().cloned().collect()
+    }
+}
+
+fn add(claims: &mut Vec<Claim>, claim: Claim) {
+    if !claims.contains(&claim) {
+        claims.push(claim);
     }
 }
 

@@ -4,14 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use synckit_core::{
-    AggregateId, ConflictId, CursorMode, Environment, Error, ErrorKind, EventId, EventStore, Hash, LogId,
-    Mark, NodeId, Result, VectorCursor,
+    AggregateId, ConflictId, Error, ErrorKind, EventId, EventStore, Hash, Mark, NodeId, Result, VectorCursor,
     graph::AggregateGraph,
-    limits::{DEFAULT_CLOCK_TOLERANCE_MICROS, MAX_DATA_BYTES},
-    plan::{Known, NodeState, Surroundings},
+    plan::{Changes, Known, NodeState},
     store::{
-        CheckpointRow, Identity, LogEntry, LogPage, OpenConflict, Quarantined, ReadRequest, ReviewRow,
-        StoredDecision, SyncTurn, Write, Written,
+        CheckpointRow, Identity, LogEntry, LogPage, OpenConflict, Quarantined, ReadRequest, ReviewRow, Rows,
+        Standing, StoreMaintenance, StoreSettings, StoredDecision, SyncTurn, Table, Write, Written,
     },
 };
 use tokio::sync::{Mutex as AsyncMutex, watch};
@@ -25,77 +23,80 @@ pub struct MemStore(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    environment: Environment,
-    tolerance: u64,
-    max_data: usize,
+    settings: StoreSettings,
+    max_bytes: Option<usize>,
     head: watch::Sender<u64>,
     turn: Arc<AsyncMutex<()>>,
 }
 
 /// Sets a [`MemStore`] up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct MemStoreBuilder {
-    label: String,
-    mode: CursorMode,
-    environment: Environment,
-    tolerance: u64,
-    max_data: usize,
+    settings: StoreSettings,
+    max_bytes: Option<usize>,
 }
 
 impl MemStoreBuilder {
-    /// The node's name for people; empty by default.
+    synckit_core::store_settings_methods!();
+
+    /// How many bytes of entries the store may hold, as [`LogEntry::size`] counts them; unlimited by default.
+    ///
+    /// What does not fit is refused with [`RefusalCode::Quota`](synckit_core::store::RefusalCode::Quota), event by event:
+    /// who wanted to push it keeps it, and offers it again.
     #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = Some(bytes);
         self
     }
 
-    /// How the node expresses progress and versions; integer by default.
-    #[must_use]
-    pub const fn mode(mut self, mode: CursorMode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Where time and randomness come from; the machine by default.
-    #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
-    /// How far a stamp may be ahead of the clock, in microseconds; 5 minutes by default.
-    #[must_use]
-    pub const fn clock_tolerance(mut self, micros: u64) -> Self {
-        self.tolerance = micros;
-        self
-    }
-
-    /// Largest event data taken, in bytes; 1 MiB by default.
-    #[must_use]
-    pub const fn max_data_bytes(mut self, bytes: usize) -> Self {
-        self.max_data = bytes;
-        self
+    /// What a URL names: `mem:`, with parameters after a question mark.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for another scheme, or a parameter that is unknown or has a wrong value.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let invalid = |what: String| Error::invalid("read store URL", what);
+        let query = match url.strip_prefix("mem:") {
+            Some("") => "",
+            Some(rest) => rest.strip_prefix('?').ok_or_else(|| {
+                invalid(format!(
+                    "a store in memory has no name: {url:?}; parameters follow as in mem:?max_bytes=N"
+                ))
+            })?,
+            None => return Err(invalid(format!("not the URL of a store in memory: {url:?}"))),
+        };
+        let mut builder = Self::default();
+        for pair in query.split('&').filter(|p| !p.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if name != "max_bytes" {
+                return Err(invalid(format!(
+                    "unknown parameter {name:?} in the URL of a store in memory; known is max_bytes"
+                )));
+            }
+            let bytes = value.parse().map_err(|e| {
+                invalid(format!("max_bytes is a number of bytes, not {value:?}")).with_source(e)
+            })?;
+            builder = builder.max_bytes(bytes);
+        }
+        Ok(builder)
     }
 
     /// The empty store, with a log and a node of its own.
     #[must_use]
     pub fn build(self) -> MemStore {
-        let entropy = &self.environment.entropy;
-        let node = NodeState {
-            log: LogId::from_u128(entropy.random()),
-            node: NodeId::from_u128(entropy.random()),
-            former: Vec::new(),
-            counter: 0,
-            clock: synckit_core::Timestamp::default(),
-            head: Mark::START,
-        };
-        MemStore::with_state(
-            State::new(node, self.label, self.mode),
-            self.environment,
-            self.tolerance,
-            self.max_data,
-        )
+        let node = self.settings.new_node();
+        let state = State::new(node, self.settings.label.clone(), self.settings.mode);
+        MemStore::with_state(state, self.settings, self.max_bytes)
+    }
+
+    /// An empty store that is to be filled from the store with this identity; see [`StoreMaintenance`].
+    #[must_use]
+    pub fn receive(self, identity: &Identity) -> MemStore {
+        let mut node = self.settings.new_node();
+        node.log = identity.log;
+        node.node = identity.node;
+        let mut state = State::new(node, identity.label.clone(), identity.mode);
+        state.standing = Standing::Filling;
+        MemStore::with_state(state, self.settings, self.max_bytes)
     }
 }
 
@@ -103,13 +104,7 @@ impl MemStore {
     /// Sets a store up.
     #[must_use]
     pub fn builder() -> MemStoreBuilder {
-        MemStoreBuilder {
-            label: String::new(),
-            mode: CursorMode::Integer,
-            environment: Environment::default(),
-            tolerance: DEFAULT_CLOCK_TOLERANCE_MICROS,
-            max_data: MAX_DATA_BYTES,
-        }
+        MemStoreBuilder::default()
     }
 
     /// An empty store with the defaults.
@@ -123,19 +118,13 @@ impl MemStore {
     #[must_use]
     pub fn duplicate(&self) -> Self {
         let state = self.lock().clone();
-        Self::with_state(state, self.0.environment.clone(), self.0.tolerance, self.0.max_data)
+        Self::with_state(state, self.0.settings.clone(), self.0.max_bytes)
     }
 
-    fn with_state(state: State, environment: Environment, tolerance: u64, max_data: usize) -> Self {
+    fn with_state(state: State, settings: StoreSettings, max_bytes: Option<usize>) -> Self {
         let (head, _) = watch::channel(state.node.head.position);
-        Self(Arc::new(Inner {
-            state: Mutex::new(state),
-            environment,
-            tolerance,
-            max_data,
-            head,
-            turn: Arc::default(),
-        }))
+        let state = Mutex::new(state);
+        Self(Arc::new(Inner { state, settings, max_bytes, head, turn: Arc::default() }))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -172,10 +161,9 @@ impl EventStore for MemStore {
 
     async fn write(&self, write: Write) -> Result<Written> {
         let mut state = self.open("write")?;
-        let mut around =
-            Surroundings::new(self.0.environment.clock.now(), self.0.environment.entropy.random());
-        around.tolerance = self.0.tolerance;
-        around.max_data = self.0.max_data;
+        state.standing.may_write()?;
+        let mut around = self.0.settings.surroundings();
+        around.room = self.0.max_bytes.map(|most| most.saturating_sub(state.bytes));
         let mut known = Known::of(state.node.clone());
         state.look_up(&write.lookup(&state.node), &mut known);
         state.look_up(&write.lookup_again(&known), &mut known);
@@ -273,5 +261,46 @@ impl EventStore for MemStore {
         self.lock().closed = true;
         self.0.head.send_modify(|_| {});
         Ok(())
+    }
+
+    fn maintenance(&self) -> Option<&dyn StoreMaintenance> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl StoreMaintenance for MemStore {
+    async fn standing(&self) -> Result<Standing> {
+        Ok(self.open("read standing")?.standing.clone())
+    }
+
+    async fn node(&self) -> Result<NodeState> {
+        Ok(self.open("read node")?.node.clone())
+    }
+
+    async fn rows(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Rows> {
+        self.open("read rows")?.rows(table, after, limit)
+    }
+
+    async fn fill(&self, changes: Changes) -> Result<()> {
+        self.open("fill store")?.fill(changes)
+    }
+
+    async fn complete(&self, node: NodeState) -> Result<()> {
+        let mut state = self.open("fill store")?;
+        state.complete(node)?;
+        self.0.head.send_replace(state.node.head.position);
+        Ok(())
+    }
+
+    async fn seal(&self, successor: &str) -> Result<()> {
+        let mut state = self.open("seal store")?;
+        state.standing = state.standing.sealed(successor)?;
+        Ok(())
+    }
+
+    async fn integrity(&self) -> Result<Vec<String>> {
+        drop(self.open("check store")?);
+        Ok(Vec::new())
     }
 }

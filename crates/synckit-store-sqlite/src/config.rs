@@ -2,10 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use synckit_core::{
-    CursorMode, Environment, Error, Result,
-    limits::{DEFAULT_CLOCK_TOLERANCE_MICROS, MAX_DATA_BYTES},
-};
+use synckit_core::{Error, Result, store::StoreSettings};
 
 /// What "durable" means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,11 +22,8 @@ pub struct SqliteConfig {
     pub(crate) path: Option<PathBuf>,
     pub(crate) durability: Durability,
     pub(crate) busy_timeout: Duration,
-    pub(crate) label: String,
-    pub(crate) mode: CursorMode,
-    pub(crate) environment: Environment,
-    pub(crate) tolerance: u64,
-    pub(crate) max_data: usize,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) settings: StoreSettings,
 }
 
 impl SqliteConfig {
@@ -40,11 +34,8 @@ impl SqliteConfig {
             path: None,
             durability: Durability::default(),
             busy_timeout: Duration::from_secs(5),
-            label: String::new(),
-            mode: CursorMode::Integer,
-            environment: Environment::default(),
-            tolerance: DEFAULT_CLOCK_TOLERANCE_MICROS,
-            max_data: MAX_DATA_BYTES,
+            max_bytes: None,
+            settings: StoreSettings::default(),
         }
     }
 
@@ -83,9 +74,15 @@ impl SqliteConfig {
                     })?;
                     config.busy_timeout(Duration::from_millis(ms))
                 }
+                ("max_bytes", bytes) => {
+                    let bytes = bytes.parse().map_err(|e| {
+                        invalid(format!("max_bytes is a number of bytes, not {bytes:?}")).with_source(e)
+                    })?;
+                    config.max_bytes(bytes)
+                }
                 (other, _) => {
                     return Err(invalid(format!(
-                        "unknown parameter {other:?} in the SQLite URL; known are durability and busy_timeout_ms"
+                        "unknown parameter {other:?} in the SQLite URL; known are durability, busy_timeout_ms and max_bytes"
                     )));
                 }
             };
@@ -107,40 +104,16 @@ impl SqliteConfig {
         self
     }
 
-    /// The node's name for people, when the store is created; empty by default.
+    /// How large the database may get, in bytes, rounded down to whole pages of 4 KiB; as large as SQLite can unless given. A
+    /// write that does not fit fails as a whole, as on a full disk; a database that is larger already can be read, and grows
+    /// no more.
     #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
+    pub const fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
         self
     }
 
-    /// The node's mode, when the store is created; integer by default.
-    #[must_use]
-    pub const fn mode(mut self, mode: CursorMode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Where time and randomness come from; the machine by default.
-    #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
-
-    /// How far a stamp may be ahead of the clock, in microseconds; 5 minutes by default.
-    #[must_use]
-    pub const fn clock_tolerance(mut self, micros: u64) -> Self {
-        self.tolerance = micros;
-        self
-    }
-
-    /// Largest event data taken, in bytes; 1 MiB by default.
-    #[must_use]
-    pub const fn max_data_bytes(mut self, bytes: usize) -> Self {
-        self.max_data = bytes;
-        self
-    }
+    synckit_core::store_settings_methods!();
 
     /// The file, unless the database is in memory.
     #[must_use]
@@ -185,7 +158,9 @@ mod tests {
 
     #[test]
     fn parameters_take_effect_or_are_refused() {
-        let config = SqliteConfig::from_url("sqlite:a?durability=normal&busy_timeout_ms=7").unwrap();
+        let url = "sqlite:a?durability=normal&busy_timeout_ms=7&max_bytes=8192";
+        let config = SqliteConfig::from_url(url).unwrap();
+        assert_eq!(config.max_bytes, Some(8192));
         assert_eq!(config.durability, Durability::Normal);
         assert_eq!(config.busy_timeout, Duration::from_millis(7));
         for bad in ["sqlite:", "sqlite:a?x=1", "sqlite:a?durability=no", "sqlite:a?busy_timeout_ms=x", "mem:"]

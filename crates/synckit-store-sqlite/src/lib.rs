@@ -6,6 +6,8 @@ mod config;
 mod error;
 mod home;
 mod lookup;
+mod maintain;
+mod opening;
 mod pack;
 mod packed;
 mod progress;

@@ -8,7 +8,7 @@ use synckit_core::{
     decode_parents,
     graph::Vertex,
     plan::{Claim, Known, Lookup, NodeState},
-    store::{QuarantineSide, Quarantined, Refusal, RefusalCode},
+    store::{QuarantineSide, Quarantined, Refusal, RefusalCode, Standing},
 };
 
 use crate::{
@@ -91,13 +91,15 @@ pub(crate) struct Claimed {
     others: bool,
 }
 
-/// The node, and whether there are claims.
-pub(crate) async fn node_and_claimed(connection: &mut SqliteConnection) -> Result<(NodeState, Claimed)> {
+/// The node, whether there are claims, and whether the log may be written to.
+pub(crate) async fn node_and_claimed(
+    connection: &mut SqliteConnection,
+) -> Result<(NodeState, Claimed, Standing)> {
     let sql = "SELECT log, node, former, counter, clock, position, hash, \
-               EXISTS (SELECT 1 FROM withdrawn), EXISTS (SELECT 1 FROM other_claims) FROM node";
+               EXISTS (SELECT 1 FROM withdrawn), EXISTS (SELECT 1 FROM other_claims), standing FROM node";
     let row = sqlx::query(sql).fetch_one(connection).await.map_err(from_sqlx(OPERATION))?;
     let claimed = Claimed { withdrawn: row.number(7)? != 0, others: row.number(8)? != 0 };
-    Ok((node_of(&row)?, claimed))
+    Ok((node_of(&row)?, claimed, Standing::parse(&row.text(9)?)?))
 }
 
 fn node_of(row: &SqliteRow) -> Result<NodeState> {
@@ -207,7 +209,7 @@ async fn withdrawn(
     if ids.is_empty() {
         return Ok((ids, Vec::new()));
     }
-    let (node, claimed) = node_and_claimed(connection).await?;
+    let (node, claimed, _) = node_and_claimed(connection).await?;
     let mut known = Known::of(node);
     look_up(connection, &Lookup::of_ids(ids.clone()), claimed, &mut known).await?;
     Ok((ids, known.withdrawn_vertices().collect()))

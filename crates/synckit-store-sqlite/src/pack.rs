@@ -7,7 +7,7 @@ use synckit_core::Result;
 use crate::error::from_sqlx;
 
 /// Rows a statement: few enough for SQLite's limit of parameters, many enough to make a statement's cost small.
-pub(crate) const ROWS: usize = 500;
+pub(crate) const ROWS: usize = 512;
 
 /// The rows of one statement: of each its numbers, then where its byte strings begin, and where the last one ends.
 pub(crate) struct Rows {
@@ -48,11 +48,17 @@ impl Rows {
 
     /// A statement over the rows, which it finds in `r` under the names of `columns`. Where it says `{bytes}`, it means all
     /// byte strings. None if there are no rows.
-    pub(crate) fn statement(self, columns: &str, statement: &str) -> Option<Packed> {
+    ///
+    /// Rows of zeros may follow, which it has to leave out: so there are few different statements, and SQLite need not read
+    /// each of them anew.
+    pub(crate) fn statement(mut self, columns: &str, statement: &str) -> Option<Packed> {
         if self.rows == 0 {
             return None;
         }
-        let row = format!("({})", vec!["?"; self.numbers.len() / self.rows].join(","));
+        let numbers = self.numbers.len() / self.rows;
+        self.rows = self.rows.next_power_of_two();
+        self.numbers.resize(numbers * self.rows, 0);
+        let row = format!("({})", vec!["?"; numbers].join(","));
         let rows = vec![&*row; self.rows].join(",");
         // It comes after the others, which bear no numbers.
         let bytes = format!("?{}", self.numbers.len() + 1);
@@ -76,14 +82,15 @@ impl Packed {
     }
 }
 
-/// Runs a statement for each chunk of `all`; while one runs, the next is made.
+/// Runs a statement for each chunk of so many of `all`; while one runs, the next is made.
 pub(crate) async fn run_all<T>(
     connection: &mut SqliteConnection,
     all: &[T],
+    rows: usize,
     operation: &'static str,
     make: impl Fn(&[T]) -> Option<Packed>,
 ) -> Result<()> {
-    let mut chunks = all.chunks(ROWS);
+    let mut chunks = all.chunks(rows);
     let mut next = chunks.next().and_then(&make);
     while let Some(statement) = next {
         let following = async { chunks.next().and_then(&make) };

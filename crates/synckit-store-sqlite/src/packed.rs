@@ -4,7 +4,7 @@
 //! A packed row is some numbers with commas between them, a semicolon, texts that end with line feeds, and byte strings whose
 //! lengths are among the numbers or always the same.
 
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use synckit_core::{
     AggregateId, Error, ErrorKind, Event, EventId, EventType, Hash, LogId, Metadata, NodeId, Payload, Result,
     Stamp, Timestamp, decode_parents,
@@ -122,10 +122,10 @@ async fn rows<T>(
     read: impl Fn(&mut Packed<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
     query.push(")");
-    let packed: Option<Vec<u8>> =
-        query.build_query_scalar().fetch_one(connection).await.map_err(from_sqlx(operation))?;
+    let row = query.build().fetch_one(connection).await.map_err(from_sqlx(operation))?;
+    let packed: Option<&[u8]> = row.try_get(0).map_err(from_sqlx(operation))?;
     let packed = packed.unwrap_or_default();
-    let mut rest = Packed(&packed);
+    let mut rest = Packed(packed);
     let mut found = Vec::with_capacity(packed.len() / USUAL_BYTES);
     while !rest.0.is_empty() {
         found.push(read(&mut rest)?);
@@ -135,8 +135,9 @@ async fn rows<T>(
 
 struct Packed<'a>(&'a [u8]);
 
-fn damaged(what: &str) -> Error {
-    Error::new(ErrorKind::Corrupt, "read", format!("a stored entry is damaged: {what}"))
+pub(crate) fn damaged(what: &str) -> Error {
+    let what = format!("a stored entry is damaged: {what}; `synckit doctor` says more");
+    Error::new(ErrorKind::Corrupt, "read", what)
 }
 
 impl<'a> Packed<'a> {
@@ -184,20 +185,23 @@ fn entry(row: &mut Packed<'_>) -> Result<LogEntry> {
     let data = row.bytes(data)?;
     let parents = row.bytes(parents)?;
     let stamp = stamp(row.bytes(16)?, counter, timestamp, parents)?;
+    let event = Event {
+        id: EventId::new(id)?,
+        event_type: EventType::new(event_type)?,
+        aggregate_id: AggregateId::new(aggregate)?,
+        data: Payload::stored(Some(codec).filter(|c| !c.is_empty()), data.to_vec()),
+        metadata: if metadata.is_empty() { Metadata::default() } else { Metadata::stored(metadata) },
+    };
+    let content = Hash::from_slice(row.bytes(32)?)?;
+    let stub = flags & 1 != 0;
     Ok(LogEntry {
         position: position.cast_unsigned(),
-        event: Event {
-            id: EventId::new(id)?,
-            event_type: EventType::new(event_type)?,
-            aggregate_id: AggregateId::new(aggregate)?,
-            data: Payload::stored(Some(codec).filter(|c| !c.is_empty()), data.to_vec()),
-            metadata: if metadata.is_empty() { Metadata::default() } else { Metadata::stored(metadata) },
-        },
+        event,
         stamp,
-        content: Hash::from_slice(row.bytes(32)?)?,
+        content,
         hash: Hash::from_slice(row.bytes(32)?)?,
         from: if flags & 4 == 0 { None } else { Some(LogId::from_slice(row.bytes(16)?)?) },
-        stub: flags & 1 != 0,
+        stub,
         superseded: flags & 2 != 0,
     })
 }

@@ -11,7 +11,7 @@ use synckit_core::{
 use crate::{
     error::from_sqlx,
     lookup::Columns as _,
-    pack::{Packed, Rows, run_all},
+    pack::{self, Packed, Rows, run_all},
     read::signed,
 };
 
@@ -62,7 +62,7 @@ pub(crate) async fn record(
     };
     if known.is_empty() {
         // Only an event that was there before can come with a stamp that was there before.
-        let inserting = run_all(connection, &stamps, OPERATION, logged);
+        let inserting = run_all(connection, &stamps, pack::ROWS, OPERATION, logged);
         let (inserted, ()) = tokio::join!(biased; inserting, async { stamps.iter().for_each(new) });
         inserted?;
     } else {
@@ -81,7 +81,7 @@ pub(crate) async fn record(
 /// The stamps of entries.
 const INSERT_LOGGED: &str = "INSERT INTO stamps SELECT substr({bytes}, origin, 16), counter, \
     CAST(substr({bytes}, origin + 32, ends - origin - 32) AS TEXT), substr({bytes}, origin + 16, 16), position FROM r \
-    WHERE true ON CONFLICT (origin, counter, id, share) DO UPDATE SET position = excluded.position";
+    WHERE position > 0 ON CONFLICT (origin, counter, id, share) DO UPDATE SET position = excluded.position";
 
 fn logged(rows: &[Stamped<'_>]) -> Option<Packed> {
     let mut packed = Rows::new();
@@ -161,7 +161,36 @@ async fn advance(
         .map(drop)
 }
 
-fn mixed(bytes: &[u8]) -> Result<u128> {
+/// Works the progress of all origins out anew from the stamps.
+pub(crate) async fn rebuild(connection: &mut SqliteConnection) -> Result<()> {
+    let failed = from_sqlx(OPERATION);
+    sqlx::query("DELETE FROM origins").execute(&mut *connection).await.map_err(&failed)?;
+    let sql = "SELECT origin, counter, id, share FROM stamps WHERE (origin, counter, id, share) > (?, ?, ?, ?) \
+               ORDER BY origin, counter, id, share LIMIT ?";
+    let (mut origin, mut counter, mut id, mut share) = (Vec::new(), 0, String::new(), Vec::new());
+    let mut all: BTreeMap<Vec<u8>, (u64, u128)> = BTreeMap::new();
+    loop {
+        let query = sqlx::query(sql).bind(origin.clone()).bind(signed(counter)).bind(id.clone());
+        let rows =
+            query.bind(share.clone()).bind(ROWS as i64).fetch_all(&mut *connection).await.map_err(&failed)?;
+        let Some(last) = rows.last() else { break };
+        for row in &rows {
+            let counter = row.number(1)?;
+            let (greatest, ids) = all.entry(row.blob(0)?).or_default();
+            *greatest = counter.max(*greatest);
+            *ids ^= mixed(&row.blob(3)?)?;
+        }
+        (origin, counter, id, share) = (last.blob(0)?, last.number(1)?, last.text(2)?, last.blob(3)?);
+    }
+    let sql = "INSERT INTO origins VALUES (?1, ?2, (SELECT count(DISTINCT counter) FROM stamps WHERE origin = ?1), ?3)";
+    for (origin, (counter, ids)) in all {
+        let query = sqlx::query(sql).bind(origin).bind(signed(counter)).bind(ids.to_be_bytes().to_vec());
+        query.execute(&mut *connection).await.map_err(&failed)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn mixed(bytes: &[u8]) -> Result<u128> {
     let damaged = |_| Error::new(ErrorKind::Corrupt, OPERATION, "a hash over ids does not have 16 bytes");
     bytes.try_into().map(u128::from_be_bytes).map_err(damaged)
 }

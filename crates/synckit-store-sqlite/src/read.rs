@@ -4,7 +4,7 @@ use std::borrow::Borrow as _;
 
 use sqlx::SqliteConnection;
 use synckit_core::{
-    AggregateId, ConflictId, EventId, Hash, Lacking, LogId, Mark, Result, Timestamp, VertexId,
+    AggregateId, ConflictId, EventId, Hash, Lacking, LogId, Mark, Result, Timestamp, VertexId, content_hash,
     decode_parents,
     store::{Checkpoint, LogEntry, LogPage, OpenConflict, ReadRequest, ReviewRow, StoredDecision},
 };
@@ -37,7 +37,7 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
     if let (Some(lacking), 0) = (many, request.after) {
         last = first_of(connection, lacking).await?.map_or(head.position, |first| first - 1);
     }
-    let mut reached = head.position;
+    let (mut reached, mut passed) = (head.position, head);
     let mut batch = FIRST_BATCH;
     'pages: while last < head.position {
         let wanted = batch.min(request.page_limit().saturating_sub(entries.len()) + 1);
@@ -46,7 +46,7 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
         let size: usize = fetched.iter().map(LogEntry::size).sum();
         batch = (BATCH_BYTES * wanted / size.max(1)).clamp(1, LARGEST_BATCH);
         for read in fetched {
-            let position = read.position;
+            let (position, hash) = (read.position, read.hash);
             if let Some(shaped) = request.shape_for(lacking.as_ref(), read) {
                 bytes += shaped.size();
                 let over = bytes > request.page_bytes() && !entries.is_empty();
@@ -55,18 +55,31 @@ pub(crate) async fn page(connection: &mut SqliteConnection, request: &ReadReques
                     reached = position - 1;
                     break 'pages;
                 }
-                entries.push(shaped);
+                entries.push(verified(shaped)?);
             }
             last = position;
+            passed = Mark { position, hash };
         }
         if !full {
             break;
         }
     }
     let reached = reached.max(request.after.min(head.position));
-    let hash = hashes(connection, &[reached]).await?.pop().flatten().unwrap_or(Hash::ZERO);
+    let known = [head, passed].into_iter().find(|mark| mark.position == reached);
+    let hash = match known {
+        Some(mark) => mark.hash,
+        None => hashes(connection, &[reached]).await?.pop().flatten().unwrap_or(Hash::ZERO),
+    };
     let next = Mark { position: reached, hash };
     Ok(LogPage { entries, next, head, has_more: reached < head.position })
+}
+
+/// The entry, if its content is what it was. SQLite has no checksums of its own.
+fn verified(entry: LogEntry) -> Result<LogEntry> {
+    if entry.stub || content_hash(&entry.event) == entry.content {
+        return Ok(entry);
+    }
+    Err(packed::damaged(&format!("{} at position {} is not what it was", entry.event.id, entry.position)))
 }
 
 /// The ranges as one parameter, for `json_each`.
@@ -118,6 +131,11 @@ async fn fetch(
         (None, _) => " WHERE e.position > ",
     };
     query.push(condition).push_bind(signed(after));
+    // After a pull, the log has little else than what is not to be sent back.
+    if let Some((log, floor)) = request.not_from {
+        query.push(" AND (e.received_from IS NOT ").push_bind(log.to_bytes().to_vec());
+        query.push(" OR e.position <= ").push_bind(signed(floor)).push(")");
+    }
     query.push(" ORDER BY e.position LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
     packed::entries(connection, query, "read").await
 }
@@ -157,7 +175,7 @@ pub(crate) async fn load(connection: &mut SqliteConnection, ids: &[EventId]) -> 
             .push(") j CROSS JOIN entries e ON e.id = j.value AND e.superseded = 0");
         entries.extend(packed::entries(connection, query, "load").await?);
     }
-    Ok(entries)
+    entries.into_iter().map(verified).collect()
 }
 
 pub(crate) async fn aggregates(

@@ -1,13 +1,19 @@
 //! The tables, and how a database gets them.
 
 use sqlx::{Connection as _, Row as _, SqliteConnection};
-use synckit_core::{CursorMode, Error, ErrorKind, LogId, NodeId, Result};
+use synckit_core::{
+    CursorMode, Error, ErrorKind, NodeId, Result,
+    store::{Identity, Standing, StoreSettings},
+};
 
 use crate::{config::SqliteConfig, error::from_sqlx};
 
 /// "syki": marks the file as ours.
 const APPLICATION_ID: i64 = 0x7379_6b69;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// What brings a database from a version to the next; the first one, from version 1.
+const MIGRATIONS: [&str; 1] = ["ALTER TABLE node ADD COLUMN standing TEXT NOT NULL DEFAULT ''"];
 
 /// `docs/digest.md` shows how to read `entries` from outside; keep the two in step.
 const TABLES: &str = "
@@ -22,7 +28,8 @@ CREATE TABLE node (
     clock INTEGER NOT NULL,
     position INTEGER NOT NULL,
     hash BLOB NOT NULL,
-    home TEXT
+    home TEXT,
+    standing TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE entries (
     position INTEGER PRIMARY KEY,
@@ -136,6 +143,8 @@ CREATE TABLE quarantine (
 pub(crate) enum Found {
     Empty,
     Store,
+    /// A store of this older version.
+    Older(i64),
 }
 
 /// Looks at a database without changing it.
@@ -152,10 +161,11 @@ pub(crate) async fn look(connection: &mut SqliteConnection) -> Result<Found> {
     match (application, version) {
         (0, 0) if tables == 0 => Ok(Found::Empty),
         (APPLICATION_ID, VERSION) => Ok(Found::Store),
+        (APPLICATION_ID, older) if (1..VERSION).contains(&older) => Ok(Found::Older(older)),
         (APPLICATION_ID, newer) if newer > VERSION => Err(Error::new(
             ErrorKind::SchemaTooNew,
             "open store",
-            format!("the database has schema {newer} and this version knows {VERSION}; use a newer synckit"),
+            format!("the database has schema {newer}, and this version knows {VERSION}; use a newer synckit"),
         )),
         _ => Err(Error::new(
             ErrorKind::Corrupt,
@@ -165,28 +175,54 @@ pub(crate) async fn look(connection: &mut SqliteConnection) -> Result<Found> {
     }
 }
 
-/// Makes the tables and the identities, all or nothing. Does nothing if another process was faster.
-pub(crate) async fn create(connection: &mut SqliteConnection, config: &SqliteConfig) -> Result<()> {
+/// Makes the tables, and a node that is new or that of the log to be received, all or nothing. Does nothing if another
+/// process was faster.
+pub(crate) async fn create(
+    connection: &mut SqliteConnection,
+    settings: &StoreSettings,
+    received: Option<&Identity>,
+) -> Result<()> {
     let failed = from_sqlx("create store");
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    if matches!(look(&mut tx).await?, Found::Store) {
+    if !matches!(look(&mut tx).await?, Found::Empty) {
         return Ok(());
     }
     sqlx::raw_sql(TABLES).execute(&mut *tx).await.map_err(&failed)?;
-    let entropy = &config.environment.entropy;
-    sqlx::query("INSERT INTO node VALUES (1, ?, ?, x'', ?, ?, 0, 0, 0, zeroblob(32), NULL)")
-        .bind(LogId::from_u128(entropy.random()).to_bytes().to_vec())
-        .bind(NodeId::from_u128(entropy.random()).to_bytes().to_vec())
-        .bind(config.label.clone())
-        .bind(config.mode.to_string())
+    let new = settings.new_node();
+    let (log, node) = received.map_or((new.log, new.node), |from| (from.log, from.node));
+    let standing = if received.is_some() { Standing::Filling } else { Standing::Live };
+    sqlx::query("INSERT INTO node VALUES (1, ?, ?, x'', ?, ?, 0, 0, 0, zeroblob(32), NULL, ?)")
+        .bind(log.to_bytes().to_vec())
+        .bind(node.to_bytes().to_vec())
+        .bind(received.map_or(&settings.label, |from| &from.label).clone())
+        .bind(received.map_or(settings.mode, |from| from.mode).to_string())
+        .bind(standing.to_text())
         .execute(&mut *tx)
         .await
         .map_err(&failed)?;
-    sqlx::raw_sql("PRAGMA application_id = 0x73796b69; PRAGMA user_version = 1")
-        .execute(&mut *tx)
-        .await
-        .map_err(&failed)?;
+    set_version(&mut tx).await?;
     tx.commit().await.map_err(&failed)
+}
+
+/// Brings an older database up to date, all or nothing. Does nothing if another process was faster.
+pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
+    let failed = from_sqlx("migrate store");
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    let Found::Older(version) = look(&mut tx).await? else { return Ok(()) };
+    let from = usize::try_from(version - 1).unwrap_or_default();
+    for step in MIGRATIONS.get(from..).unwrap_or_default() {
+        sqlx::raw_sql(*step).execute(&mut *tx).await.map_err(&failed)?;
+    }
+    set_version(&mut tx).await?;
+    tx.commit().await.map_err(&failed)?;
+    tracing::info!(from = version, to = VERSION, "the database was brought up to date");
+    Ok(())
+}
+
+async fn set_version(connection: &mut SqliteConnection) -> Result<()> {
+    let pragmas = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}");
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(pragmas)).execute(connection).await;
+    done.map(drop).map_err(from_sqlx("create store"))
 }
 
 /// Gives a store that lives somewhere else than when it last wrote a new node and a new log: it was copied.
@@ -206,15 +242,17 @@ pub(crate) async fn settle(
     let before = known(&row).map_err(&failed)?;
     let copied = before.is_some() && before.as_deref() != Some(&*home);
     let former = NodeId::from_slice(&row.try_get::<Vec<u8>, _>(1).map_err(&failed)?)?;
-    let entropy = &config.environment.entropy;
-    let node = if copied { NodeId::from_u128(entropy.random()) } else { former };
-    let update = if copied {
-        sqlx::query("UPDATE node SET home = ?, former = former || node, node = ?, log = ?, counter = 0")
-            .bind(home)
-            .bind(node.to_bytes().to_vec())
-            .bind(LogId::from_u128(entropy.random()).to_bytes().to_vec())
-    } else {
-        sqlx::query("UPDATE node SET home = ?").bind(home)
+    // Only a copy draws on the randomness.
+    let new = if copied { Some(config.settings.new_node()) } else { None };
+    let node = new.as_ref().map_or(former, |new| new.node);
+    let update = match new {
+        Some(new) => {
+            sqlx::query("UPDATE node SET home = ?, former = former || node, node = ?, log = ?, counter = 0")
+                .bind(home)
+                .bind(new.node.to_bytes().to_vec())
+                .bind(new.log.to_bytes().to_vec())
+        }
+        None => sqlx::query("UPDATE node SET home = ?").bind(home),
     };
     update.execute(&mut *tx).await.map_err(&failed)?;
     tx.commit().await.map_err(&failed)?;

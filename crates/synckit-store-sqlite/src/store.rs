@@ -6,34 +6,29 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::{
-    Connection as _, SqliteConnection, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use synckit_core::{
     AggregateId, ConflictId, Error, ErrorKind, EventId, EventStore, Hash, Mark, NodeId, Result, VectorCursor,
     graph::AggregateGraph,
-    plan::{Known, Surroundings},
+    plan::{Changes, Known, NodeState},
     store::{
-        CheckpointRow, Identity, LogEntry, LogPage, OpenConflict, Quarantined, ReadRequest, ReviewRow,
-        StoredDecision, SyncTurn, Write, Written,
+        CheckpointRow, Identity, LogEntry, LogPage, OpenConflict, Quarantined, ReadRequest, ReviewRow, Rows,
+        Standing, StoreMaintenance, StoredDecision, SyncTurn, Table, Write, Written,
     },
 };
 use tokio::sync::watch;
 
 use crate::{
-    config::{Durability, SqliteConfig},
+    config::SqliteConfig,
     error::from_sqlx,
-    lookup, progress, read, schema,
+    lookup,
+    maintain::{self, Step},
+    opening::{self, How},
+    progress, read,
     turn::Turns,
     write,
 };
 
-const READERS: u32 = 4;
-/// What a writer touches it often touches again: the inner pages of its indexes, and the pages of a transaction. In KiB.
-const WRITER_CACHE: &str = "-32768";
-/// A reader mostly goes along the log, and what it comes back to is in the system's cache. In KiB.
-const READER_CACHE: &str = "-4096";
 const OTHER_PROCESSES_SEEN_AFTER: Duration = Duration::from_millis(500);
 
 /// An event store in one SQLite file. Clones share their connections.
@@ -60,7 +55,7 @@ impl SqliteStore {
     /// [`ErrorKind::NotFound`] if there is none; [`ErrorKind::SchemaTooNew`], [`ErrorKind::Corrupt`] or
     /// [`ErrorKind::Busy`] as the file is; any error of SQLite.
     pub async fn open(config: SqliteConfig) -> Result<Self> {
-        Self::connect(config, false).await
+        Self::connect(config, How::Open).await
     }
 
     /// Opens a store, and makes it first if there is none.
@@ -68,62 +63,32 @@ impl SqliteStore {
     /// # Errors
     /// As [`open`](Self::open), and any error of making a file.
     pub async fn create(config: SqliteConfig) -> Result<Self> {
-        Self::connect(config, true).await
+        Self::connect(config, How::Create).await
     }
 
-    async fn connect(config: SqliteConfig, create: bool) -> Result<Self> {
-        let missing = |path: &std::path::Path| {
-            Error::new(ErrorKind::NotFound, "open store", format!("there is no store at {}", path.display()))
-        };
-        if let Some(path) = config.path.as_deref().filter(|p| !create && !p.is_file()) {
-            return Err(missing(path));
-        }
-        let options = options(&config, create)?;
-        let failed = from_sqlx("open store");
-        let mut anchor = None;
-        let (writer, readers) = match &config.path {
-            None => {
-                anchor = Some(SqliteConnection::connect_with(&options).await.map_err(&failed)?);
-                let only = SqlitePoolOptions::new()
-                    .max_connections(1)
-                    .idle_timeout(None)
-                    .max_lifetime(None)
-                    .connect_with(options)
-                    .await
-                    .map_err(&failed)?;
-                (only.clone(), only)
-            }
-            Some(path) => {
-                prepare(path, &config, options.clone(), create).await?;
-                let pool = |n| SqlitePoolOptions::new().max_connections(n).min_connections(0);
-                let reading = options.clone().pragma("cache_size", READER_CACHE);
-                (pool(1).connect_lazy_with(options), pool(READERS).connect_lazy_with(reading))
-            }
-        };
-        let mut connection = writer.acquire().await.map_err(&failed)?;
-        if config.path.is_none() {
-            schema::create(&mut connection, &config).await?;
-        }
-        let copied = schema::settle(&mut connection, &config).await?;
-        if let Some((former, now)) = copied {
-            tracing::warn!(%former, %now, "this store is a copy; it goes on as a new node");
-        }
-        let (label, mode) = schema::label_and_mode(&mut connection).await?;
-        let node = lookup::node(&mut connection).await?;
-        drop(connection);
-        let mut identity = Identity::new(node.log, node.node, label, mode);
-        identity.former = node.former;
+    /// Makes a store that is to be filled from the one with this identity, or opens one whose filling was interrupted; see
+    /// [`StoreMaintenance`]. Label and mode are those of the identity.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if there is a store already, or one that is filled from another log; else as
+    /// [`create`](Self::create).
+    pub async fn receive(config: SqliteConfig, identity: &Identity) -> Result<Self> {
+        Self::connect(config, How::Receive(identity.clone())).await
+    }
+
+    async fn connect(config: SqliteConfig, how: How) -> Result<Self> {
+        let opened = opening::open(&config, how).await?;
         let turns = Turns::new(config.path.as_deref());
-        let (head, _) = watch::channel(node.head.position);
+        let (head, _) = watch::channel(opened.head);
         Ok(Self(Arc::new(Inner {
-            writer,
-            readers,
+            writer: opened.writer,
+            readers: opened.readers,
             config,
-            identity: Mutex::new(identity),
-            copied,
+            identity: Mutex::new(opened.identity),
+            copied: opened.copied,
             head,
             turns,
-            anchor: Mutex::new(anchor),
+            anchor: Mutex::new(opened.anchor),
         })))
     }
 
@@ -137,16 +102,28 @@ impl SqliteStore {
         self.0.readers.acquire().await.map_err(from_sqlx(operation))
     }
 
+    /// Changes the store in one transaction, which comes to its end even if the caller goes away.
+    async fn maintain(&self, step: Step) -> Result<()> {
+        let store = self.clone();
+        let task = tokio::spawn(async move {
+            let failed = from_sqlx("maintain store");
+            let mut connection = store.0.writer.acquire().await.map_err(&failed)?;
+            let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+            step.run(&mut tx).await?;
+            tx.commit().await.map_err(&failed)
+        });
+        task.await.unwrap_or_else(|e| {
+            Err(Error::new(ErrorKind::Internal, "maintain store", "the change did not end").with_source(e))
+        })
+    }
+
     async fn write_now(&self, request: Write) -> Result<Written> {
         let failed = from_sqlx("write");
-        let config = &self.0.config;
         let mut connection = self.0.writer.acquire().await.map_err(&failed)?;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        let mut around =
-            Surroundings::new(config.environment.clock.now(), config.environment.entropy.random());
-        around.tolerance = config.tolerance;
-        around.max_data = config.max_data;
-        let (node, claimed) = lookup::node_and_claimed(&mut tx).await?;
+        let around = self.0.config.settings.surroundings();
+        let (node, claimed, standing) = lookup::node_and_claimed(&mut tx).await?;
+        standing.may_write()?;
         let mut known = Known::of(node);
         lookup::look_up(&mut tx, &request.lookup(&known.node), claimed, &mut known).await?;
         lookup::look_up(&mut tx, &request.lookup_again(&known), claimed, &mut known).await?;
@@ -169,51 +146,6 @@ impl SqliteStore {
         self.0.head.send_replace(written.head.position);
         Ok(written)
     }
-}
-
-fn options(config: &SqliteConfig, create: bool) -> Result<SqliteConnectOptions> {
-    let options = match &config.path {
-        // Each parse gives the database a name of its own, under which several connections reach it.
-        None => "sqlite::memory:".parse().map_err(from_sqlx("open store"))?,
-        Some(path) => SqliteConnectOptions::new().filename(path).create_if_missing(create),
-    };
-    Ok(options
-        .busy_timeout(config.busy_timeout)
-        .journal_mode(if config.path.is_none() { SqliteJournalMode::Memory } else { SqliteJournalMode::Wal })
-        .synchronous(match config.durability {
-            Durability::Full => SqliteSynchronous::Full,
-            Durability::Normal => SqliteSynchronous::Normal,
-        })
-        .foreign_keys(false)
-        .pragma("cache_size", WRITER_CACHE)
-        .pragma("temp_store", "memory")
-        // Writes touch many pages more than once; a small interval would copy them again and again.
-        .pragma("wal_autocheckpoint", "8192")
-        .statement_cache_capacity(128))
-}
-
-/// Looks at the file before anything is changed, and makes the tables in one transaction if that is wanted.
-async fn prepare(
-    path: &std::path::Path,
-    config: &SqliteConfig,
-    options: SqliteConnectOptions,
-    create: bool,
-) -> Result<()> {
-    let failed = from_sqlx("open store");
-    let mut connection = SqliteConnection::connect_with(&options).await.map_err(&failed)?;
-    let found = schema::look(&mut connection).await;
-    let result = match found {
-        Ok(schema::Found::Empty) if create => schema::create(&mut connection, config).await,
-        Ok(schema::Found::Empty) => Err(Error::new(
-            ErrorKind::NotFound,
-            "open store",
-            format!("{} is an empty database, and not a store", path.display()),
-        )),
-        Ok(schema::Found::Store) => Ok(()),
-        Err(e) => Err(e),
-    };
-    connection.close().await.map_err(&failed)?;
-    result
 }
 
 #[async_trait]
@@ -325,5 +257,47 @@ impl EventStore for SqliteStore {
         self.0.anchor.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.0.head.send_modify(|_| {});
         Ok(())
+    }
+
+    fn maintenance(&self) -> Option<&dyn StoreMaintenance> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl StoreMaintenance for SqliteStore {
+    async fn standing(&self) -> Result<Standing> {
+        maintain::standing(&mut *self.reader("read standing").await?).await
+    }
+
+    async fn node(&self) -> Result<NodeState> {
+        lookup::node(&mut *self.reader("read node").await?).await
+    }
+
+    async fn rows(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Rows> {
+        maintain::rows(&mut *self.reader("read rows").await?, table, after, limit).await
+    }
+
+    async fn fill(&self, changes: Changes) -> Result<()> {
+        self.maintain(Step::Fill(Box::new(changes))).await
+    }
+
+    async fn complete(&self, node: NodeState) -> Result<()> {
+        let home = self.0.config.path.as_deref().and_then(crate::home::of);
+        self.maintain(Step::Complete { node: node.clone(), home }).await?;
+        self.0.head.send_replace(node.head.position);
+        let mut identity = self.0.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        identity.log = node.log;
+        identity.node = node.node;
+        identity.former = node.former;
+        Ok(())
+    }
+
+    async fn seal(&self, successor: &str) -> Result<()> {
+        self.maintain(Step::Seal { successor: successor.to_owned() }).await
+    }
+
+    async fn integrity(&self) -> Result<Vec<String>> {
+        maintain::integrity(&mut *self.reader("check store").await?).await
     }
 }

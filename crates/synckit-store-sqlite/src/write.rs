@@ -16,6 +16,8 @@ use crate::{
 };
 
 const OPERATION: &str = "write";
+/// Heads a statement. They lie all over their table, and each statement first copies the pages that it changes.
+const HEADS: usize = 1_024;
 
 pub(crate) async fn store(connection: &mut SqliteConnection, changes: &Changes) -> Result<()> {
     if !changes.superseded.is_empty() {
@@ -29,8 +31,8 @@ pub(crate) async fn store(connection: &mut SqliteConnection, changes: &Changes) 
         )
         .await?;
     }
-    run_all(connection, &changes.entries, OPERATION, entries).await?;
-    run_all(connection, &changes.heads, OPERATION, heads).await?;
+    run_all(connection, &changes.entries, ROWS, OPERATION, entries).await?;
+    run_all(connection, &changes.heads, HEADS, OPERATION, heads).await?;
     progress::record(connection, &changes.entries, &changes.known_stamps).await?;
     for rows in changes.decisions.chunks(ROWS) {
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("INSERT OR REPLACE INTO decisions ");
@@ -99,7 +101,8 @@ async fn claims(connection: &mut SqliteConnection, table: &'static str, rows: &[
 
 /// What has a length of its own comes before what has not, and small lengths share a number.
 const ENTRY_COLUMNS: &str = "position, counter, timestamp, bits, origin, id, data, metadata, parents, ends";
-const INSERT_ENTRIES: &str = "INSERT INTO entries SELECT position, \
+/// Whatever fails, the transaction ends: so that SQLite need not keep every page as it was before the statement.
+const INSERT_ENTRIES: &str = "INSERT OR FAIL INTO entries SELECT position, \
     CAST(substr({bytes}, id, bits & 255) AS TEXT), \
     CAST(substr({bytes}, id + (bits & 255), bits >> 8 & 255) AS TEXT), \
     CAST(substr({bytes}, id + (bits & 255) + (bits >> 8 & 255), bits >> 16 & 255) AS TEXT), \
@@ -108,7 +111,8 @@ const INSERT_ENTRIES: &str = "INSERT INTO entries SELECT position, \
     iif(metadata < parents, CAST(substr({bytes}, metadata, parents - metadata) AS TEXT), NULL), \
     substr({bytes}, origin, 16), counter, timestamp, substr({bytes}, parents, ends - parents), \
     substr({bytes}, origin + 16, 32), substr({bytes}, origin + 48, 32), \
-    iif(origin + 80 < id, substr({bytes}, origin + 80, 16), NULL), bits >> 32 & 1, bits >> 33 & 1 FROM r";
+    iif(origin + 80 < id, substr({bytes}, origin + 80, 16), NULL), bits >> 32 & 1, bits >> 33 & 1 FROM r \
+    WHERE position > 0";
 
 fn entries(new: &[NewEntry]) -> Option<Packed> {
     let mut rows = Rows::new();
@@ -140,10 +144,9 @@ fn entries(new: &[NewEntry]) -> Option<Packed> {
     rows.statement(ENTRY_COLUMNS, INSERT_ENTRIES)
 }
 
-/// Without `WHERE true`, what follows would be read as the condition of a join.
 const INSERT_HEADS: &str = "INSERT INTO aggregates SELECT CAST(substr({bytes}, name, heads - name) AS TEXT), \
     substr({bytes}, heads, conflict - heads), \
-    nullif(CAST(substr({bytes}, conflict, ends - conflict) AS TEXT), '') FROM r WHERE true \
+    nullif(CAST(substr({bytes}, conflict, ends - conflict) AS TEXT), '') FROM r WHERE name > 0 \
     ON CONFLICT (aggregate_id) DO UPDATE SET heads = excluded.heads, conflict = excluded.conflict";
 
 fn heads(new: &[NewHeads]) -> Option<Packed> {
@@ -212,7 +215,7 @@ async fn checkpoint(connection: &mut SqliteConnection, row: &Checkpoint) -> Resu
     run(connection, query).await
 }
 
-async fn node(connection: &mut SqliteConnection, state: &NodeState) -> Result<()> {
+pub(crate) async fn node(connection: &mut SqliteConnection, state: &NodeState) -> Result<()> {
     let former: Vec<u8> = state.former.iter().flat_map(|n| n.to_bytes()).collect();
     let query =
         sqlx::query("UPDATE node SET node = ?, former = ?, counter = ?, clock = ?, position = ?, hash = ?")

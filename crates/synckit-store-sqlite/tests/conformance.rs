@@ -5,27 +5,23 @@
 use synckit_store_sqlite::{SqliteConfig, SqliteStore};
 use synckit_testkit::{Fixture, Setup};
 
-fn set_up(config: SqliteConfig, setup: Setup) -> SqliteConfig {
-    config
-        .mode(setup.mode)
-        .label(setup.label)
-        .environment(setup.environment)
-        .clock_tolerance(setup.clock_tolerance)
-        .max_data_bytes(setup.max_data_bytes)
-}
-
 mod file {
     use super::*;
 
     async fn fresh(setup: Setup) -> Fixture {
         let directory = tempfile::tempdir().unwrap();
-        let config = set_up(SqliteConfig::at(directory.path().join("events.db")), setup);
+        let moved = directory.path().join("moved.db");
+        let config = SqliteConfig::at(directory.path().join("events.db")).settings(setup.settings());
         let store = SqliteStore::create(config.clone()).await.unwrap();
         let open = move || {
             let config = config.clone();
             async { SqliteStore::open(config).await.unwrap() }
         };
-        Fixture::new(store).guard(directory).reopen(open)
+        let receive = move |identity| {
+            let config = SqliteConfig::at(&moved).settings(setup.settings());
+            async move { SqliteStore::receive(config, &identity).await.unwrap() }
+        };
+        Fixture::new(store).guard(directory).reopen(open).receive(receive)
     }
 
     synckit_testkit::event_store_conformance!(fresh);
@@ -35,7 +31,13 @@ mod memory {
     use super::*;
 
     async fn fresh(setup: Setup) -> Fixture {
-        Fixture::new(SqliteStore::create(set_up(SqliteConfig::in_memory(), setup)).await.unwrap())
+        let config = SqliteConfig::in_memory().settings(setup.settings());
+        let receiving = config.clone();
+        let receive = move |identity| {
+            let config = receiving.clone();
+            async move { SqliteStore::receive(config, &identity).await.unwrap() }
+        };
+        Fixture::new(SqliteStore::create(config).await.unwrap()).receive(receive)
     }
 
     synckit_testkit::event_store_conformance!(fresh);

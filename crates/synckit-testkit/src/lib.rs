@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a conformance test that cannot go on panics")]
 
 mod environment;
+mod killed;
 mod polls;
 mod run;
 mod sample;
@@ -16,5 +17,6 @@ pub mod transport;
 
 pub use crate::{
     environment::{ManualClock, SeededEntropy},
+    killed::{kill_writers, write_until_killed},
     setup::{Fixture, Setup},
 };

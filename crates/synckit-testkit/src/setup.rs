@@ -5,6 +5,7 @@ use std::{any::Any, fmt, sync::Arc};
 use synckit_core::{
     CursorMode, Environment, EventStore, Timestamp,
     limits::{DEFAULT_CLOCK_TOLERANCE_MICROS, MAX_DATA_BYTES},
+    store::{Identity, StoreSettings},
 };
 
 use crate::{
@@ -47,6 +48,18 @@ impl Setup {
         }
     }
 
+    /// All of it, as stores take it.
+    #[must_use]
+    pub fn settings(&self) -> StoreSettings {
+        let mut settings = StoreSettings::default();
+        settings.mode = self.mode;
+        settings.label.clone_from(&self.label);
+        settings.environment = self.environment.clone();
+        settings.clock_tolerance = self.clock_tolerance;
+        settings.max_data_bytes = self.max_data_bytes;
+        settings
+    }
+
     /// The clock in the environment.
     #[must_use]
     pub const fn clock(&self) -> &ManualClock {
@@ -54,6 +67,7 @@ impl Setup {
     }
 }
 
+pub(crate) type Receive = Box<dyn Fn(Identity) -> Boxed<'static, Arc<dyn EventStore>>>;
 pub(crate) type Reopen = Box<dyn Fn() -> Boxed<'static, Arc<dyn EventStore>>>;
 
 /// A store, or a transport, made for one test, with what has to live as long as it.
@@ -61,13 +75,14 @@ pub struct Fixture {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) guard: Option<Box<dyn Any>>,
     pub(crate) reopen: Option<Reopen>,
+    pub(crate) receive: Option<Receive>,
 }
 
 impl Fixture {
     /// A store that needs nothing else.
     #[must_use]
     pub fn new(store: impl EventStore) -> Self {
-        Self { store: Arc::new(store), guard: None, reopen: None }
+        Self { store: Arc::new(store), guard: None, reopen: None, receive: None }
     }
 
     /// What has to live as long as the store, such as a temporary directory. It is dropped after the store was closed.
@@ -87,6 +102,20 @@ impl Fixture {
         self.reopen = Some(Box::new(move || {
             let opening = open();
             Box::pin(async move { Arc::new(opening.await) as Arc<dyn EventStore> })
+        }));
+        self
+    }
+
+    /// How to make another store, to be filled from one with that identity; asked again, it gives what has been filled so
+    /// far, if the backend keeps that. Needed by stores that have [`EventStore::maintenance`].
+    #[must_use]
+    pub fn receive<S: EventStore, F: Future<Output = S> + 'static>(
+        mut self,
+        receive: impl Fn(Identity) -> F + 'static,
+    ) -> Self {
+        self.receive = Some(Box::new(move |identity| {
+            let receiving = receive(identity);
+            Box::pin(async move { Arc::new(receiving.await) as Arc<dyn EventStore> })
         }));
         self
     }

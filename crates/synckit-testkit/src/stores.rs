@@ -73,7 +73,7 @@ impl<'a> Stores<'a> {
         let fixture = (self.fresh.0)(setup).await;
         self.guards.borrow_mut().extend(fixture.guard);
         self.open.borrow_mut().push(Arc::clone(&fixture.store));
-        Subject { store: fixture.store, clock, reopen: fixture.reopen }
+        Subject { store: fixture.store, clock, reopen: fixture.reopen, receive: Cell::new(fixture.receive) }
     }
 
     /// Closes a store, and opens its data again if the fixture knows how; if not, the store stays as it is.
@@ -82,7 +82,17 @@ impl<'a> Stores<'a> {
         subject.store.close().await.unwrap();
         let store = reopen().await;
         self.open.borrow_mut().push(Arc::clone(&store));
-        Subject { store, clock: subject.clock, reopen: Some(reopen) }
+        Subject { store, clock: subject.clock, reopen: Some(reopen), receive: subject.receive }
+    }
+
+    /// A store that the case made itself is checked and closed with the others.
+    pub(crate) fn will_close(&self, store: &Arc<dyn EventStore>) {
+        self.open.borrow_mut().push(Arc::clone(store));
+    }
+
+    /// Whether stores of this kind keep what they hold when they are closed.
+    pub(crate) const fn keeps(&self, subject: &Subject) -> bool {
+        subject.reopen.is_some()
     }
 
     pub(crate) async fn finish(self) {

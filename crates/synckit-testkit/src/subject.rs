@@ -1,6 +1,6 @@
 //! The store under test.
 
-use std::{ops::Deref, sync::Arc};
+use std::{cell::Cell, ops::Deref, sync::Arc};
 
 use synckit_core::{
     AggregateId, ErrorKind, Event, EventId, EventStore, Result, VertexId,
@@ -11,7 +11,7 @@ use synckit_core::{
 use crate::{
     environment::ManualClock,
     sample::{self, ids},
-    setup::Reopen,
+    setup::{Receive, Reopen},
 };
 
 /// A store, with the clock that it goes by.
@@ -19,6 +19,7 @@ pub(crate) struct Subject {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) clock: ManualClock,
     pub(crate) reopen: Option<Reopen>,
+    pub(crate) receive: Cell<Option<Receive>>,
 }
 
 impl Deref for Subject {
@@ -64,7 +65,7 @@ impl Subject {
 
     /// The entries of all pages of a request.
     pub(crate) async fn pages(&self, request: &ReadRequest) -> Vec<LogEntry> {
-        all_pages(&**self, request).await.into_iter().flat_map(|p| p.entries).collect()
+        all_entries(&**self, request).await
     }
 
     /// The entry that counts for an id.
@@ -126,6 +127,11 @@ pub(crate) async fn all_pages(store: &dyn EventStore, request: &ReadRequest) -> 
             return pages;
         }
     }
+}
+
+/// The entries of all pages of a request.
+pub(crate) async fn all_entries(store: &dyn EventStore, request: &ReadRequest) -> Vec<LogEntry> {
+    all_pages(store, request).await.into_iter().flat_map(|p| p.entries).collect()
 }
 
 /// The ids of entries, in their order.

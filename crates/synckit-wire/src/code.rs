@@ -19,6 +19,7 @@ pub const fn code_of(kind: ErrorKind) -> &'static str {
         ErrorKind::LogChanged => "LOG_CHANGED",
         ErrorKind::ContentMismatch => "CONFLICT",
         ErrorKind::Stale => "STALE",
+        ErrorKind::Sealed => "SEALED",
         ErrorKind::Unsupported => "UNSUPPORTED",
         _ => "INTERNAL_ERROR",
     }
@@ -34,6 +35,7 @@ pub fn status_of(code: &str) -> u16 {
         "NOT_FOUND" => 404,
         "METHOD_NOT_ALLOWED" => 405,
         "CONFLICT" | "LOG_CHANGED" | "STALE" => 409,
+        "SEALED" => 410,
         "REQUEST_TOO_LARGE" => 413,
         "UNSUPPORTED_MEDIA_TYPE" => 415,
         "TOO_MANY_REQUESTS" => 429,
@@ -60,6 +62,7 @@ pub fn kind_of(status: u16, code: &str) -> ErrorKind {
         "CONFLICT" => ErrorKind::ContentMismatch,
         "LOG_CHANGED" => ErrorKind::LogChanged,
         "STALE" => ErrorKind::Stale,
+        "SEALED" => ErrorKind::Sealed,
         "REQUEST_TOO_LARGE" => ErrorKind::TooLarge,
         "UNAVAILABLE" | "TOO_MANY_REQUESTS" | "INTERNAL_ERROR" => ErrorKind::Unavailable,
         "BUSY" => ErrorKind::Busy,
@@ -98,6 +101,7 @@ mod tests {
             ErrorKind::LogChanged,
             ErrorKind::ContentMismatch,
             ErrorKind::Stale,
+            ErrorKind::Sealed,
             ErrorKind::Unsupported,
         ] {
             let code = code_of(kind);

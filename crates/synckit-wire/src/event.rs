@@ -1,6 +1,6 @@
 //! The event object, and arrays of it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{
@@ -131,6 +131,9 @@ pub fn write_events(out: &mut String, entries: &[Offered], max_bytes: usize) -> 
     Ok(written)
 }
 
+/// What an event object takes, roughly.
+const USUAL_BYTES: usize = 384;
+
 /// The elements of an array, with the most that it may have.
 pub(crate) struct Elements {
     pub(crate) read: Vec<Element>,
@@ -140,8 +143,10 @@ pub(crate) struct Elements {
 }
 
 impl Elements {
-    pub(crate) const fn new(max: usize) -> Self {
-        Self { read: Vec::new(), max, overflow: false }
+    pub(crate) fn new(max: usize, body: &[u8]) -> Self {
+        // A body of many tiny elements is no reason to set much aside.
+        let likely = (body.len() / USUAL_BYTES).min(max);
+        Self { read: Vec::with_capacity(likely), max, overflow: false }
     }
 
     /// Reads elements until the array ends, or there are too many.
@@ -306,9 +311,7 @@ impl EventDraft<'_> {
 
     fn metadata(&self) -> Result<Metadata, Refusal> {
         let Some(raw) = self.metadata else { return Ok(Metadata::default()) };
-        let map: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())
-            .map_err(|e| invalid(format!("the metadata is not an object: {e}")))?;
-        Metadata::from_map(&map).map_err(unfit)
+        Metadata::from_json(raw.get()).map_err(unfit)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use synckit_core::{CursorMode, Environment, Error, EventStore, Result, Transport};
+use synckit_core::{
+    CursorMode, Environment, Error, EventStore, Result, Transport,
+    store::{Identity, StoreSettings},
+};
 use synckit_node::{Config, SyncNode};
 
 /// Opens stores and transports by their URLs. Which schemes it knows depends on the crate's features.
@@ -58,6 +61,10 @@ impl Backends {
         if cfg!(feature = "store-sqlite") {
             schemes.push("sqlite:");
         }
+        if cfg!(feature = "store-postgres") {
+            schemes.push("postgres://");
+            schemes.push("postgresql://");
+        }
         schemes
     }
 
@@ -84,7 +91,7 @@ impl Backends {
     /// own is not one; [`ErrorKind::NotFound`](synckit_core::ErrorKind::NotFound) if there is no store; any error of the
     /// backend.
     pub async fn open_store(&self, url: &str) -> Result<Arc<dyn EventStore>> {
-        self.store(url, None).await
+        self.store(url, How::Open).await
     }
 
     /// Opens the store that a URL names, and makes it first if there is none.
@@ -92,31 +99,74 @@ impl Backends {
     /// # Errors
     /// As [`open_store`](Self::open_store), and any error of making one.
     pub async fn create_store(&self, url: &str, options: &CreateOptions) -> Result<Arc<dyn EventStore>> {
-        self.store(url, Some(options)).await
+        self.store(url, How::Create(options)).await
     }
 
-    async fn store(&self, url: &str, create: Option<&CreateOptions>) -> Result<Arc<dyn EventStore>> {
+    /// Makes a store that is to be filled from the one with this identity, or opens one whose filling was interrupted; see
+    /// [`maintenance::copy`](crate::maintenance::copy).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](synckit_core::ErrorKind::Invalid) for a URL that makes no sense, or if there is a store already;
+    /// any error of making one.
+    #[cfg(feature = "maintenance")]
+    pub async fn receive_store(&self, url: &str, identity: &Identity) -> Result<Arc<dyn EventStore>> {
+        self.store(url, How::Receive(identity)).await
+    }
+
+    /// Whether a URL names a store that stays when the process ends. Nothing is opened.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](synckit_core::ErrorKind::Invalid) for a URL that makes no sense, with the known schemes if its
+    /// own is not one.
+    pub fn is_lasting(url: &str) -> Result<bool> {
+        #[cfg(feature = "store-sqlite")]
+        if url.starts_with("sqlite:") {
+            return Ok(synckit_store_sqlite::SqliteConfig::from_url(url)?.path().is_some());
+        }
+        #[cfg(feature = "store-postgres")]
+        if is_postgres(url) {
+            return synckit_store_postgres::PostgresConfig::from_url(url).map(|_| true);
+        }
+        #[cfg(feature = "store-mem")]
+        if url.starts_with("mem:") {
+            return synckit_store_mem::MemStoreBuilder::from_url(url).map(|_| false);
+        }
+        Err(unknown("store", url, &Self::store_schemes()))
+    }
+
+    async fn store(&self, url: &str, how: How<'_>) -> Result<Arc<dyn EventStore>> {
+        let settings = how.settings(&self.environment);
         #[cfg(feature = "store-sqlite")]
         if url.starts_with("sqlite:") {
             use synckit_store_sqlite::{SqliteConfig, SqliteStore};
-            let config = SqliteConfig::from_url(url)?.environment(self.environment.clone());
+            let config = SqliteConfig::from_url(url)?.settings(settings);
             let in_memory = config.path().is_none();
-            let store = match create {
-                Some(options) => {
-                    SqliteStore::create(config.label(options.label.clone()).mode(options.mode)).await?
-                }
-                None if in_memory => SqliteStore::create(config).await?,
-                None => SqliteStore::open(config).await?,
+            let store = match how {
+                How::Receive(identity) => SqliteStore::receive(config, identity).await?,
+                How::Open if !in_memory => SqliteStore::open(config).await?,
+                How::Open | How::Create(_) => SqliteStore::create(config).await?,
             };
             return Ok(Arc::new(store));
         }
-        #[cfg(feature = "store-mem")]
-        if url == "mem:" {
-            let options = create.cloned().unwrap_or_default();
-            let store = synckit_store_mem::MemStore::builder().environment(self.environment.clone());
-            return Ok(Arc::new(store.label(options.label).mode(options.mode).build()));
+        #[cfg(feature = "store-postgres")]
+        if is_postgres(url) {
+            use synckit_store_postgres::{PostgresConfig, PostgresStore};
+            let config = PostgresConfig::from_url(url)?.settings(settings);
+            return Ok(Arc::new(match how {
+                How::Receive(identity) => PostgresStore::receive(config, identity).await?,
+                How::Open => PostgresStore::open(config).await?,
+                How::Create(_) => PostgresStore::create(config).await?,
+            }));
         }
-        let _ = create;
+        #[cfg(feature = "store-mem")]
+        if url.starts_with("mem:") {
+            let builder = synckit_store_mem::MemStoreBuilder::from_url(url)?.settings(settings);
+            return Ok(Arc::new(match how {
+                How::Receive(identity) => builder.receive(identity),
+                How::Open | How::Create(_) => builder.build(),
+            }));
+        }
+        let _ = settings;
         Err(unknown("store", url, &Self::store_schemes()))
     }
 
@@ -153,6 +203,32 @@ impl Backends {
     }
 }
 
+/// How a store is to be opened.
+#[derive(Clone, Copy)]
+enum How<'a> {
+    Open,
+    Create(&'a CreateOptions),
+    #[cfg_attr(not(feature = "maintenance"), expect(dead_code, reason = "only copies are received"))]
+    Receive(&'a Identity),
+}
+
+impl How<'_> {
+    fn settings(self, environment: &Environment) -> StoreSettings {
+        let mut settings = StoreSettings::default();
+        settings.environment = environment.clone();
+        if let Self::Create(options) = self {
+            settings.label.clone_from(&options.label);
+            settings.mode = options.mode;
+        }
+        settings
+    }
+}
+
+#[cfg(feature = "store-postgres")]
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
+}
+
 fn unknown(what: &str, url: &str, known: &[&str]) -> Error {
     Error::invalid(
         "read URL",
@@ -182,5 +258,7 @@ mod tests {
         assert_eq!(masked("http://h/sync"), "http://h/sync");
         assert_eq!(masked("http://u:p%40@h"), "http://***@h");
         assert_eq!(masked("sqlite:a@b.db"), "sqlite:a@b.db");
+        assert_eq!(masked("postgres://u:p@h:5432/db?tenant=t"), "postgres://***@h:5432/db?***");
+        assert_eq!(masked("postgresql://u:p@/db?host=/run"), "postgresql://***@/db?***");
     }
 }

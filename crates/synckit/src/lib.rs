@@ -11,11 +11,15 @@ pub use synckit_core::{
     EventType, Filter, Hub, LogCursor, LogId, Mark, Metadata, NodeId, Payload, Result, Timestamp, Transport,
     Version, VertexId,
 };
+#[cfg(feature = "maintenance")]
+pub use synckit_maintenance as maintenance;
 pub use synckit_node as node;
 pub use synckit_node::{Config, SyncNode, SyncNodeBuilder, SyncReport};
 pub use synckit_resolve as resolve;
 #[cfg(feature = "store-mem")]
 pub use synckit_store_mem as store_mem;
+#[cfg(feature = "store-postgres")]
+pub use synckit_store_postgres as store_postgres;
 #[cfg(feature = "store-sqlite")]
 pub use synckit_store_sqlite as store_sqlite;
 #[cfg(feature = "transport-http")]

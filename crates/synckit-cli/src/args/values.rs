@@ -7,7 +7,7 @@ use clap::{
     builder::{StringValueParser, TypedValueParser},
     error::ErrorKind,
 };
-use synckit::{Backends, Error, LogCursor, store_sqlite::SqliteConfig};
+use synckit::{Backends, Error, LogCursor};
 
 /// The URL of a store, of a scheme that is known.
 #[derive(Clone)]
@@ -48,9 +48,7 @@ impl TypedValueParser for StoreUrls {
     ) -> Result<StoreUrl, clap::Error> {
         let url = StringValueParser::new().parse_ref(command, arg, value)?;
         check_scheme(command, arg, &url, &Backends::store_schemes())?;
-        if url.starts_with("sqlite:") {
-            SqliteConfig::from_url(&url).map_err(|error| refusal(command, arg, error.message()))?;
-        }
+        Backends::is_lasting(&url).map_err(|error| refusal(command, arg, error.message()))?;
         Ok(StoreUrl(url))
     }
 }

@@ -3,7 +3,9 @@
 mod append;
 mod completions;
 mod conflicts;
+mod copy;
 mod digest;
+mod doctor;
 mod export;
 mod import;
 mod init;
@@ -32,6 +34,8 @@ pub(crate) async fn run(command: Command, out: Output) -> Result<Done, Failure> 
         Command::Conflicts(args) => conflicts::run(args, out).await,
         Command::Refused(args) => refused::run(args, out).await,
         Command::Digest(args) => digest::run(args, out).await,
+        Command::Copy(args) => copy::run(args, out).await,
+        Command::Doctor(args) => doctor::run(args, out).await,
         Command::Completions(args) => completions::run(&args),
         Command::Serve(_) => Err(Failure::told("serve watches signals by itself")),
     }

@@ -50,6 +50,7 @@ fn as_json(status: &Status) -> Value {
         "former": status.former,
         "peers": status.peers.iter().map(peer).collect::<Vec<_>>(),
         "conflicts": status.conflicts,
+        "moved_to": status.moved_to,
         "refused": status.refused.iter().map(refused::as_json).collect::<Vec<_>>(),
     })
 }
@@ -64,6 +65,9 @@ fn for_people(out: Output, status: &Status) -> String {
         format!("refused    {}", count(status.refused.len() as u64, status.refused.len().to_string())),
     ];
     lines.extend(status.former.iter().map(|former| format!("formerly   {former}")));
+    if let Some(successor) = &status.moved_to {
+        lines.push(out.alert(format!("moved to   {}; nothing is written here any more", plain(successor))));
+    }
     if status.peers.is_empty() {
         lines.push("peers      none met yet".into());
         return lines.join("\n");

@@ -99,8 +99,8 @@ fn what_the_parser_refuses_ends_with_2() {
     assert_eq!(bench.run(&[]).status, Some(2));
     assert_eq!(bench.run(&["conflicts"]).status, Some(2));
     bench
-        .run(&["status", "--store", "postgres://u:secret@h/db"])
-        .failed(2, &["\"postgres\"", "mem:", "sqlite:"]);
+        .run(&["status", "--store", "mysql://u:secret@h/db"])
+        .failed(2, &["\"mysql\"", "mem:", "postgres://", "sqlite:"]);
     bench.run(&["status", "--store", "a.db"]).failed(2, &["sqlite:"]);
     bench.run(&["status", "--store", "sqlite:a.db?speed=11"]).failed(2, &["speed"]);
     for remote in ["ftp://u:secret@h/sync", "u:secret@h", "mem:hub", "wss://h/secret"] {
@@ -189,7 +189,10 @@ fn status_and_digest_have_their_shapes() {
     let status = bench.run(&["status", "--json", "--store", "sqlite:a.db"]).ok().json();
     let mut keys: Vec<_> = status.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
-    assert_eq!(keys, ["conflicts", "former", "head", "label", "log", "mode", "node", "peers", "refused"]);
+    assert_eq!(
+        keys,
+        ["conflicts", "former", "head", "label", "log", "mode", "moved_to", "node", "peers", "refused"]
+    );
     let head = status["head"].as_str().unwrap();
     assert!(head.starts_with(&format!("{}.1.", status["log"].as_str().unwrap())), "{head}");
     let digest = bench.digest("a");

@@ -8,6 +8,8 @@ mod cloudevents;
 mod disasters;
 mod hubs;
 mod killed;
+mod moving;
+mod postgres;
 mod review;
 mod serving;
 mod support;

@@ -130,7 +130,11 @@ impl Bench {
     }
 
     pub(crate) fn digest(&self, store: &str) -> Value {
-        self.run(&["digest", "--json", "--store", &format!("sqlite:{store}.db")]).ok().json()
+        self.digest_of(&format!("sqlite:{store}.db"))
+    }
+
+    pub(crate) fn digest_of(&self, url: &str) -> Value {
+        self.run(&["digest", "--json", "--store", url]).ok().json()
     }
 
     pub(crate) fn export(&self, store: &str) -> String {

@@ -243,9 +243,11 @@ impl Planner<'_> {
                 return self.already_known(offered, claim);
             }
         }
-        if let Some(refusal) =
-            self.skewed(event, stamp, source).or_else(|| self.orphaned(event, stamp, &meaning))
-        {
+        let refusal = self
+            .skewed(event, stamp, source)
+            .or_else(|| self.orphaned(event, stamp, &meaning))
+            .or_else(|| self.no_room(event));
+        if let Some(refusal) = refusal {
             return Outcome::Refused(refusal);
         }
         if displaces {

@@ -1,6 +1,9 @@
 //! What has to be known before a write can be planned.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
 
 use super::{Claim, Known, Lookup, NodeState};
 use crate::{
@@ -43,6 +46,11 @@ impl Lookup {
 
     fn offered(&mut self, offered: &Offered, node: &NodeState) {
         self.event(&offered.event);
+        self.beside(offered, node);
+    }
+
+    /// What has to be known of an entry beside its event.
+    fn beside(&mut self, offered: &Offered, node: &NodeState) {
         if let Some(stamp) = &offered.stamp {
             // Those of domain events are mostly known by then: from the same page, or as heads.
             if offered.event.event_type.is_reserved() {
@@ -79,9 +87,11 @@ pub(super) fn lookup(write: &Write, node: &NodeState) -> Lookup {
             lookup.aggregates = distinct(events.iter().map(|e| &e.aggregate_id));
         }
         Write::Apply(apply) => {
-            for offered in apply.entries.iter().chain(apply.retried.iter().filter_map(|q| q.held.as_ref())) {
-                lookup.offered(offered, node);
-            }
+            let all = || apply.entries.iter().chain(apply.retried.iter().filter_map(|q| q.held.as_ref()));
+            // Ids mostly come in their order, in which they are put together faster than one by one.
+            lookup.ids = all().map(|o| o.event.id.clone()).collect();
+            lookup.aggregates = distinct(all().map(|o| &o.event.aggregate_id));
+            all().for_each(|offered| lookup.beside(offered, node));
             lookup.unstamped_from = apply.peer.filter(|_| apply.entries.iter().any(|e| e.stamp.is_none()));
             lookup.quarantine = apply.retry_held || lookup.unstamped_from.is_some();
         }
@@ -223,18 +233,22 @@ pub(super) fn lookup_again(write: &Write, known: &Known) -> Lookup {
     lookup
 }
 
-pub(super) fn graphs(write: &Write, known: &Known) -> BTreeSet<AggregateId> {
+pub(super) fn graphs<'a>(write: &'a Write, known: &'a Known) -> BTreeSet<AggregateId> {
     let mut wanted = BTreeSet::new();
     match write {
         Write::Apply(apply) => {
-            let mut times: HashMap<EventId, usize> = HashMap::new();
-            let named = |o: &Offered| withdrawn_by(&o.event).unwrap_or_else(|| o.event.id.clone());
-            for offered in all_offered(apply, known) {
-                *times.entry(named(offered)).or_default() += 1;
+            let mut named: HashSet<Cow<'_, EventId>> = HashSet::with_capacity(apply.entries.len());
+            let mut again: HashSet<Cow<'_, EventId>> = HashSet::new();
+            let names =
+                |o: &'a Offered| withdrawn_by(&o.event).map_or(Cow::Borrowed(&o.event.id), Cow::Owned);
+            for id in all_offered(apply, known).map(names) {
+                if let Some(id) = named.replace(id) {
+                    again.insert(id);
+                }
             }
             for offered in all_offered(apply, known) {
-                let id = named(offered);
-                if times[&id] > 1 || needs_graph(offered, known) {
+                let id = names(offered);
+                if again.contains(&id) || needs_graph(offered, known) {
                     wanted.insert(offered.event.aggregate_id.clone());
                     wanted.extend(known.claimed_in(&id).cloned());
                 }

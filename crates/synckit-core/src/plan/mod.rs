@@ -154,13 +154,17 @@ pub struct Surroundings {
     pub tolerance: u64,
     /// Largest event data taken, in bytes.
     pub max_data: usize,
+    /// For how many bytes of entries, as [`LogEntry::size`](crate::store::LogEntry::size) counts them, there is room; none
+    /// if that is not limited. What does not fit is refused with [`RefusalCode::Quota`](crate::store::RefusalCode::Quota);
+    /// for the kit's own events, which are small and settle things, there always is room.
+    pub room: Option<usize>,
 }
 
 impl Surroundings {
     /// Surroundings with the default limits.
     #[must_use]
     pub const fn new(now: Timestamp, random: u128) -> Self {
-        Self { now, random, tolerance: DEFAULT_CLOCK_TOLERANCE_MICROS, max_data: MAX_DATA_BYTES }
+        Self { now, random, tolerance: DEFAULT_CLOCK_TOLERANCE_MICROS, max_data: MAX_DATA_BYTES, room: None }
     }
 }
 

@@ -48,6 +48,9 @@ impl Planner<'_> {
                 format!("{}: an event with this id was withdrawn", event.id),
             );
         }
+        if let Some(refusal) = self.no_room(&event) {
+            return Outcome::Refused(refusal);
+        }
         let parents = parents_for_append(self.current_heads(&event.aggregate_id));
         self.log_own(event, parents, content, Meaning::Domain)
     }
@@ -76,6 +79,15 @@ impl Planner<'_> {
         (bytes > limit).then(|| {
             let detail = format!("{}: the data has {bytes} bytes; at most {limit} are taken", event.id);
             Refusal::new(RefusalCode::TooLarge, detail)
+        })
+    }
+
+    /// Whether the store is full. What settles things, and what is there already, always has room.
+    pub(super) fn no_room(&self, event: &Event) -> Option<Refusal> {
+        let room = self.around.room.filter(|_| !event.event_type.is_reserved())?;
+        let wanted = self.taken_bytes.saturating_add(event.size());
+        (wanted > room).then(|| {
+            Refusal::new(RefusalCode::Quota, format!("{}: the store is full; it may hold no more", event.id))
         })
     }
 

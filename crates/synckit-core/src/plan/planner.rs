@@ -107,6 +107,8 @@ pub(super) struct Planner<'a> {
     pub(super) last_of_plain_log: BTreeMap<AggregateId, (u64, EventId)>,
     /// Aggregates whose histories were needed and not given: a defect of the store.
     missing: BTreeSet<AggregateId>,
+    /// The bytes of the entries of this plan.
+    pub(super) taken_bytes: usize,
 }
 
 impl<'a> Planner<'a> {
@@ -122,6 +124,7 @@ impl<'a> Planner<'a> {
             recompute: BTreeSet::new(),
             last_of_plain_log: BTreeMap::new(),
             missing: BTreeSet::new(),
+            taken_bytes: 0,
         }
     }
 
@@ -217,6 +220,7 @@ impl<'a> Planner<'a> {
                 stub,
             },
         );
+        self.taken_bytes = self.taken_bytes.saturating_add(event.size());
         let mut withdrawn = None;
         match meaning {
             Meaning::Domain if new => {

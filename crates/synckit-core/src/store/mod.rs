@@ -1,6 +1,8 @@
 //! The contract of stores.
 
+mod maintenance;
 mod read;
+mod settings;
 mod write;
 
 use std::fmt;
@@ -8,10 +10,12 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use self::{
+    maintenance::{Rows, Standing, StoreMaintenance, Table},
     read::{
         CheckpointRow, LogEntry, LogPage, OpenConflict, QuarantineSide, Quarantined, ReadRequest, ReviewRow,
         StoredDecision,
     },
+    settings::StoreSettings,
     write::{
         Acknowledged, Apply, Checkpoint, DecisionDraft, Notice, Offered, Outcome, Refusal, RefusalCode,
         Write, Written,
@@ -199,6 +203,11 @@ pub trait EventStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Any error of the storage engine.
     async fn close(&self) -> Result<()>;
+
+    /// What the store can do beside its daily work, if it can: be moved, and be examined closely.
+    fn maintenance(&self) -> Option<&dyn StoreMaintenance> {
+        None
+    }
 }
 
 /// A turn to sync; dropping it ends the turn.

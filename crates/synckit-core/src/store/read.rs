@@ -44,7 +44,7 @@ impl LogEntry {
     /// How many bytes it counts for in a page.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.event.data.bytes().len() + self.event.metadata.as_json().len() + 512
+        self.event.size()
     }
 
     /// The entry as one offers it to a peer.

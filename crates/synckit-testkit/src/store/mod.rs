@@ -208,6 +208,14 @@ suite! {
         clock_skew_is_none_if_the_parents_are_ahead_too,
         clock_set_right_events_are_stamped_again,
     }
+    moved {
+        moved_with_everything,
+        moved_logs_are_sealed,
+        moved_as_a_new_node,
+        moved_by_half_is_no_store,
+        moved_while_it_is_written_to,
+        moved_tables_in_pages_of_every_size,
+    }
     life {
         life_a_store_says_who_it_is,
         life_a_closed_store_says_so,

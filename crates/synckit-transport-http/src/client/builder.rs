@@ -177,6 +177,7 @@ impl HttpTransportBuilder {
             stock_log,
             max_request_bytes: self.max_request_bytes,
             kind: AtomicU8::new(UNKNOWN),
+            stages: true.into(),
             ready: std::sync::Mutex::default(),
             closed: RwLock::new(false),
         })

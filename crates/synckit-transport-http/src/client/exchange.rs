@@ -2,6 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
+use bytes::Bytes;
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
@@ -29,8 +30,9 @@ pub(super) struct Limits {
 }
 
 /// A body on its way to the peer.
+#[derive(Clone)]
 pub(super) struct Packed {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     zipped: bool,
 }
 
@@ -73,7 +75,7 @@ impl Exchange {
         } else {
             body.into_bytes()
         };
-        Ok(Packed { bytes, zipped })
+        Ok(Packed { bytes: bytes.into(), zipped })
     }
 
     /// The body of the answer to a POST of JSON.

@@ -11,7 +11,7 @@ use std::{
     fmt,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
@@ -42,6 +42,8 @@ pub struct HttpTransport {
     kind: AtomicU8,
     /// What is likely to be pushed next.
     ready: Mutex<Option<peer::Ready>>,
+    /// Whether the peer takes in pushes before they are made; it does until it shows that it does not.
+    stages: AtomicBool,
     /// Whether the transport was closed. Every call holds it shared, so that closing waits for them.
     closed: RwLock<bool>,
 }
@@ -132,7 +134,7 @@ impl Transport for HttpTransport {
             return stock::push(&self.exchange, self.stock_log, self.max_request_bytes, request).await;
         }
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
-        peer::push(&self.exchange, self.max_request_bytes, request, ready).await
+        peer::push(&self.exchange, self.max_request_bytes, request, ready, &self.stages).await
     }
 
     async fn expect_push(&self, request: PushRequest) {
@@ -140,7 +142,14 @@ impl Transport for HttpTransport {
             return;
         }
         // Should it fail, it will fail again when it is pushed.
-        let ready = peer::make_ready(&self.exchange, self.max_request_bytes, request).await.ok();
+        let mut ready = peer::make_ready(&self.exchange, self.max_request_bytes, request).await.ok();
+        if let (Some(ready), true) = (&mut ready, self.stages.load(Ordering::Relaxed))
+            && let Err(error) = ready.stage(&self.exchange).await
+        {
+            tracing::debug!(%error, "the next push is not staged");
+            let passes = error.is_retryable() || error.kind() == ErrorKind::TooLarge;
+            self.stages.fetch_and(passes, Ordering::Relaxed);
+        }
         *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = ready;
     }
 

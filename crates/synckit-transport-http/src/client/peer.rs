@@ -1,12 +1,16 @@
 //! Talking to a hub of this kit.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use synckit_core::{
     Error, ErrorKind, EventId, Mark, Result,
     limits::MAX_PAGE_EVENTS,
     store::{Offered, Outcome, Refusal, RefusalCode},
     transport::{PullPage, PullRequest, PushReply, PushRequest},
 };
-use synckit_wire::{Element, PushAnswer, read_page, read_push_reply, write_pull, write_push};
+use synckit_wire::{
+    Element, PushAnswer, read_page, read_push_reply, read_staged, write_pull, write_push, write_staged_push,
+};
 
 use super::exchange::{Exchange, Packed};
 use crate::offload::offload;
@@ -50,16 +54,29 @@ pub(super) struct Ready {
     body: Packed,
     size: usize,
     sent: usize,
+    /// The name under which the peer has it already.
+    staged: Option<String>,
+}
+
+impl Ready {
+    /// Has the peer read it while it still stores what came before; it changes nothing there. Fails if the peer does not do
+    /// that.
+    pub(super) async fn stage(&mut self, exchange: &Exchange) -> Result<()> {
+        let answer = exchange.post_packed("push", "stage", self.body.clone()).await?;
+        self.staged = Some(read_staged(&answer)?);
+        Ok(())
+    }
 }
 
 /// Makes a push ready.
 pub(super) async fn make_ready(exchange: &Exchange, max_bytes: usize, request: PushRequest) -> Result<Ready> {
     let (body, sent) = write_push(&request, 0, max_bytes)?;
     let size = body.len();
-    Ok(Ready { body: exchange.pack("push", body).await?, request, size, sent })
+    Ok(Ready { body: exchange.pack("push", body).await?, request, size, sent, staged: None })
 }
 
-/// Pushes. What was made ready is taken if it is of this request.
+/// Pushes. What was made ready is taken if it is of this request; if the peer does not have what was staged there, it gets
+/// the whole, and `stages` becomes false.
 ///
 /// A request that is too large for the peer is made smaller; an event that is too large by itself is refused, and the rest
 /// goes on.
@@ -68,6 +85,7 @@ pub(super) async fn push(
     mut max_bytes: usize,
     request: PushRequest,
     ready: Option<Ready>,
+    stages: &AtomicBool,
 ) -> Result<PushReply> {
     let mut ready = ready.filter(|ready| ready.request == request);
     let mut acks = Vec::with_capacity(request.entries.len());
@@ -77,15 +95,27 @@ pub(super) async fn push(
         if let (Some((log, head)), true) = (shown, acks.len() == request.entries.len()) {
             return Ok(PushReply { log, acks, head });
         }
-        let (body, size, sent) = match ready.take() {
-            Some(ready) => (ready.body, ready.size, ready.sent),
+        let (body, size, sent, staged) = match ready.take() {
+            Some(ready) => (ready.body, ready.size, ready.sent, ready.staged),
             None => {
                 let (body, sent) = write_push(&request, acks.len(), max_bytes)?;
                 let size = body.len();
-                (exchange.pack("push", body).await?, size, sent)
+                (exchange.pack("push", body).await?, size, sent, None)
             }
         };
-        let answer = match exchange.post_packed("push", "push", body).await {
+        let was_staged = staged.is_some();
+        let answer = match staged {
+            Some(name) => exchange.post("push", "push", write_staged_push(&request, &name)).await,
+            None => exchange.post_packed("push", "push", body.clone()).await,
+        };
+        let answer = match answer {
+            Err(e) if was_staged && e.kind() == ErrorKind::NotFound => {
+                stages.store(false, Ordering::Relaxed);
+                exchange.post_packed("push", "push", body).await
+            }
+            answer => answer,
+        };
+        let answer = match answer {
             Err(e) if e.kind() == ErrorKind::TooLarge && sent > 1 => {
                 max_bytes = size / 2;
                 continue;

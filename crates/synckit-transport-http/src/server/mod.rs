@@ -8,6 +8,7 @@ mod pull;
 mod push;
 mod reply;
 mod serve;
+mod stage;
 mod stock;
 
 use std::sync::Arc;
@@ -33,21 +34,25 @@ pub use self::{
 struct Shared {
     hub: Hub,
     options: ServerOptions,
+    stage: stage::Stage,
 }
 
-/// The routes of a hub: `POST /push`, `GET /pull`, `POST /pull-cursor` and `GET /latest-version`, each with `/sync` before
-/// it and without.
+/// The routes of a hub: `POST /push`, `POST /stage`, `GET /pull`, `POST /pull-cursor` and `GET /latest-version`, each with
+/// `/sync` before it and without.
 ///
-/// They can be nested under any path and wrapped in any layer. Everything else is answered with 404, another method with
+/// They can be nested under any path and wrapped in any layer. A layer that looks into pushes has to look into what is
+/// staged, too: a node sends the body of its next push there while the hub stores the one before, and its push then names it.
+/// What is staged changes nothing, and is forgotten after half a minute; a hub keeps at most 8 pushes and 16 MiB of it. Everything else is answered with 404, another method with
 /// 405. An answer of 200 to a push is given only when its events are durable.
 ///
 /// Stock clients put JSON into their queries unescaped, which HTTP does not allow; [`serve`] lets them.
 pub fn router(hub: Hub, options: ServerOptions) -> Router {
-    let shared = Arc::new(Shared { hub, options });
+    let shared = Arc::new(Shared { hub, options, stage: stage::Stage::default() });
     let mut router = Router::new();
     for prefix in ["", "/sync"] {
         router = router
             .route(&format!("{prefix}/push"), only(post(answer_push), "POST"))
+            .route(&format!("{prefix}/stage"), only(post(answer_stage), "POST"))
             .route(&format!("{prefix}/pull"), only(get(answer_pull), "GET, HEAD"))
             .route(&format!("{prefix}/pull-cursor"), only(post(answer_pull_cursor), "POST"))
             .route(&format!("{prefix}/latest-version"), only(get(answer_latest), "GET, HEAD"));
@@ -70,6 +75,11 @@ async fn not_found() -> Response {
 async fn answer_push(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let headers = request.headers().clone();
     shared.answer("push", &headers, shared.push(request)).await
+}
+
+async fn answer_stage(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    shared.answer("push", &headers, shared.stage(request)).await
 }
 
 async fn answer_pull(State(shared): State<Arc<Shared>>, request: Request) -> Response {

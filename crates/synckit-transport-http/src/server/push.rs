@@ -13,7 +13,11 @@ use super::{Failure, Reply, Shared};
 impl Shared {
     pub(super) async fn push(&self, request: Request) -> Result<Reply, Failure> {
         let max_events = self.options.max_events_per_request;
-        let push = self.body("push", request, move |body| read_push(body, max_events)).await?;
+        let mut push = self.body("push", request, move |body| read_push(body, max_events)).await?;
+        if let Some(name) = &push.staged {
+            let missing = || Failure::new("NOT_FOUND", "no such push is waiting; send it whole");
+            push = self.stage.take(name).ok_or_else(missing)?;
+        }
         let mut results = Vec::with_capacity(push.elements.len());
         let mut entries = Vec::with_capacity(push.elements.len());
         for element in push.elements {

@@ -30,6 +30,15 @@ use crate::{
 /// # Errors
 /// As [`write_event`](crate::write_event).
 pub fn write_push(request: &PushRequest, skip: usize, max_bytes: usize) -> Result<(String, usize)> {
+    let mut out = begin_push(request);
+    key(&mut out, "events");
+    let rest = request.entries.get(skip..).unwrap_or_default();
+    let written = write_events(&mut out, &rest[..rest.len().min(MAX_PAGE_EVENTS)], max_bytes)?;
+    out.push('}');
+    Ok((out, written))
+}
+
+fn begin_push(request: &PushRequest) -> String {
     let mut out = format!("{{\"synckit\":{PROTOCOL},\"node\":\"{}\"", request.node);
     if let Some(log) = request.log {
         append(&mut out, format_args!(",\"log\":\"{log}\""));
@@ -37,11 +46,39 @@ pub fn write_push(request: &PushRequest, skip: usize, max_bytes: usize) -> Resul
     if let Some(from) = request.from {
         append(&mut out, format_args!(",\"from\":\"{from}\""));
     }
-    key(&mut out, "events");
-    let rest = request.entries.get(skip..).unwrap_or_default();
-    let written = write_events(&mut out, &rest[..rest.len().min(MAX_PAGE_EVENTS)], max_bytes)?;
+    out
+}
+
+/// Writes the body of a push that was staged under a name: `{"synckit":1,"node","log"?,"from"?,"staged"}`.
+#[must_use]
+pub fn write_staged_push(request: &PushRequest, name: &str) -> String {
+    let mut out = begin_push(request);
+    key(&mut out, "staged");
+    string(&mut out, name);
     out.push('}');
-    Ok((out, written))
+    out
+}
+
+/// Writes the answer to what is staged: `{"staged"}`, the name by which a push may be made of it.
+#[must_use]
+pub fn write_staged(name: &str) -> String {
+    let mut out = String::from("{\"staged\":");
+    string(&mut out, name);
+    out.push('}');
+    out
+}
+
+/// Reads the answer to what was staged.
+///
+/// # Errors
+/// [`ErrorKind::Protocol`] if it is another answer.
+pub fn read_staged(body: &[u8]) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Shape {
+        staged: String,
+    }
+    let wrong = |e| Error::new(ErrorKind::Protocol, "push", "the peer did not stage a push").with_source(e);
+    serde_json::from_slice(body).map(|Shape { staged }| staged).map_err(wrong)
 }
 
 /// Writes the body of a push to a stock hub: a bare array. Otherwise as [`write_push`].
@@ -74,6 +111,8 @@ pub struct PushBody {
     pub caller: Option<Caller>,
     /// What it pushes.
     pub elements: Vec<Element>,
+    /// The name of what it pushes, if that was staged before.
+    pub staged: Option<String>,
 }
 
 /// Reads the body of a push with at most `max_events` events: the object of [`write_push`], or a stock client's array.
@@ -82,11 +121,12 @@ pub struct PushBody {
 /// [`ErrorKind::TooLarge`] if there are more events; [`ErrorKind::Invalid`] with the place if it is not such a body.
 pub fn read_push(body: &[u8], max_events: usize) -> Result<PushBody> {
     let mut draft = Draft {
-        elements: Elements::new(max_events),
+        elements: Elements::new(max_events, body),
         kit: false,
         node: None,
         log: None,
         from: None,
+        staged: None,
         misplaced: None,
     };
     fill(body, &mut draft).map_err(|e| unreadable(ErrorKind::Invalid, "push", &draft.elements, e))?;
@@ -99,7 +139,7 @@ pub fn read_push(body: &[u8], max_events: usize) -> Result<PushBody> {
     } else {
         None
     };
-    Ok(PushBody { caller, elements: draft.elements.read })
+    Ok(PushBody { caller, elements: draft.elements.read, staged: id(draft.staged, "staged")? })
 }
 
 fn id<T: serde::de::DeserializeOwned>(raw: Option<&RawValue>, name: &str) -> Result<Option<T>> {
@@ -114,6 +154,7 @@ struct Draft<'de> {
     node: Option<&'de RawValue>,
     log: Option<&'de RawValue>,
     from: Option<&'de RawValue>,
+    staged: Option<&'de RawValue>,
     misplaced: Option<&'static str>,
 }
 
@@ -127,6 +168,7 @@ impl<'de> Fields<'de> for Draft<'de> {
             "node" => raw(&mut self.node, map),
             "log" => raw(&mut self.log, map),
             "from" => raw(&mut self.from, map),
+            "staged" => raw(&mut self.staged, map),
             "events" => map.next_value_seed(ElementsOf(&mut self.elements)),
             _ => skip(map),
         }

@@ -86,7 +86,7 @@ pub struct PageAnswer {
 /// [`ErrorKind::TooLarge`] if there are more events; [`ErrorKind::Protocol`] with the place if it is not such a page.
 pub fn read_page(body: &[u8], max_events: usize) -> Result<PageAnswer> {
     let mut draft = PageDraft {
-        elements: Elements::new(max_events),
+        elements: Elements::new(max_events, body),
         next: CursorDraft::default(),
         log: None,
         head: None,

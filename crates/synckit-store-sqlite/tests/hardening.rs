@@ -1,0 +1,152 @@
+//! What real disks do: full, damaged, from another version.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::path::{Path, PathBuf};
+
+use sqlx::{Connection as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use synckit_core::{
+    ErrorKind, Event, EventStore,
+    store::{LogEntry, Outcome, ReadRequest, Write},
+};
+use synckit_store_sqlite::{SqliteConfig, SqliteStore};
+use tempfile::TempDir;
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.db");
+    (folder, path)
+}
+
+fn events(from: usize, count: usize) -> Write {
+    let event =
+        |n| Event::new("t", format!("a-{n}"), &"x".repeat(500)).unwrap().with_id(format!("e-{n}")).unwrap();
+    Write::Append((from..from + count).map(event).collect())
+}
+
+async fn sql(path: &Path, statement: &'static str) {
+    let options = SqliteConnectOptions::new().filename(path);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    connection.execute(statement).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_survived() {
+    let (_folder, path) = place();
+    let config = SqliteConfig::at(&path).max_bytes(1024 * 1024);
+    let store = SqliteStore::create(config).await.unwrap();
+    let mut held = 0;
+    let full = loop {
+        match store.write(events(held, 100)).await {
+            Ok(written) => held += written.accepted(),
+            Err(error) => break error,
+        }
+    };
+    assert!(held >= 100, "some fit");
+    assert_eq!(full.kind(), ErrorKind::Storage);
+    assert!(full.to_string().contains("full"), "{full}");
+    let head = store.head().await.unwrap();
+    assert_eq!(head.position, held as u64, "nothing of the write that did not fit is there");
+    store.close().await.unwrap();
+    let store = SqliteStore::open(SqliteConfig::at(&path)).await.unwrap();
+    assert_eq!(store.head().await.unwrap(), head);
+    let written = store.write(events(held, 100)).await.unwrap();
+    assert_eq!(written.outcomes[0], Outcome::Accepted { position: held as u64 + 1 }, "there is room again");
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_data_is_found_when_it_is_read() {
+    let (_folder, path) = place();
+    let store = SqliteStore::create(SqliteConfig::at(&path)).await.unwrap();
+    store.write(events(0, 10)).await.unwrap();
+    store.close().await.unwrap();
+    sql(&path, "UPDATE entries SET data = CAST('\"' || substr(data, 3) || 'y' AS BLOB) WHERE position = 7")
+        .await;
+    let store = SqliteStore::open(SqliteConfig::at(&path)).await.unwrap();
+    let error = store.read(ReadRequest::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let text = error.to_string();
+    assert!(text.contains("e-6 at position 7") && text.contains("synckit doctor"), "{text}");
+    assert_eq!(
+        store.read(ReadRequest::default().limit(6)).await.unwrap().entries.len(),
+        6,
+        "the others can be read"
+    );
+    assert_eq!(store.read(ReadRequest::after(7)).await.unwrap().entries.len(), 3);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let (_folder, path) = place();
+    let store = SqliteStore::create(SqliteConfig::at(&path).label("kitchen")).await.unwrap();
+    store.write(events(0, 10)).await.unwrap();
+    let (identity, head) = (store.identity(), store.head().await.unwrap());
+    store.close().await.unwrap();
+    sql(&path, "ALTER TABLE node DROP COLUMN standing; PRAGMA user_version = 1").await;
+    let store = SqliteStore::open(SqliteConfig::at(&path)).await.unwrap();
+    assert_eq!((store.identity(), store.head().await.unwrap()), (identity, head));
+    assert_eq!(store.write(events(10, 1)).await.unwrap().accepted(), 1);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_from_the_future_is_refused() {
+    let (_folder, path) = place();
+    let store = SqliteStore::create(SqliteConfig::at(&path)).await.unwrap();
+    store.close().await.unwrap();
+    sql(&path, "PRAGMA user_version = 99").await;
+    let error = SqliteStore::open(SqliteConfig::at(&path)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SchemaTooNew);
+    assert!(error.to_string().contains("99"), "{error}");
+}
+
+/// What can be read of a store that may be damaged, and whether something is known to be wrong.
+async fn look(path: &Path) -> (Vec<LogEntry>, bool) {
+    let Ok(store) = SqliteStore::open(SqliteConfig::at(path)).await else { return (Vec::new(), true) };
+    let integrity = store.maintenance().unwrap().integrity().await;
+    let (mut found, mut request) = (Vec::new(), ReadRequest::default().limit(50));
+    let whole = loop {
+        match store.read(request.clone()).await {
+            Err(_) => break false,
+            Ok(page) => {
+                found.extend(page.entries);
+                request.after = page.next.position;
+                if !page.has_more {
+                    break true;
+                }
+            }
+        }
+    };
+    store.close().await.unwrap();
+    (found, !whole || integrity.map_or(true, |findings| !findings.is_empty()))
+}
+
+#[tokio::test]
+async fn damaged_files_never_give_wrong_data() {
+    let (folder, path) = place();
+    let store = SqliteStore::create(SqliteConfig::at(&path)).await.unwrap();
+    store.write(events(0, 500)).await.unwrap();
+    store.close().await.unwrap();
+    let (entries, wrong) = look(&path).await;
+    assert!(entries.len() == 500 && !wrong);
+    let whole = std::fs::read(&path).unwrap();
+    for at in (0..whole.len()).step_by(whole.len() / 40) {
+        // A folder each: a log beside the file must not be taken for that of another.
+        let damaged = folder.path().join(format!("{at}"));
+        std::fs::create_dir(&damaged).unwrap();
+        let (cut, overwritten) = (damaged.join("cut.db"), damaged.join("overwritten.db"));
+        std::fs::write(&cut, &whole[..at]).unwrap();
+        assert!(look(&cut).await.1, "cut at {at}: not found");
+        let mut bytes = whole.clone();
+        bytes[at..(at + 64).min(whole.len())].fill(0xa5);
+        std::fs::write(&overwritten, bytes).unwrap();
+        let (read, _) = look(&overwritten).await;
+        for entry in read {
+            let index = usize::try_from(entry.position).unwrap() - 1;
+            assert_eq!(entry.event, entries[index].event, "overwritten at {at}");
+        }
+    }
+}
