@@ -19,7 +19,7 @@ use synckit_node::{RetryPolicy, SyncNode};
 use synckit_store_mem::MemStore;
 use synckit_transport_mem::{MemNetwork, MemTransport};
 
-use support::{MODES, event, holds_whole, network, store, through};
+use support::{MODES, Staged, event, holds_whole, network, store, through};
 
 /// Answers as before what it is asked again, or is gone once it was greeted so often.
 #[derive(Debug)]
@@ -380,4 +380,30 @@ async fn what_is_held_already_is_not_exchanged_with_another_hub() {
     node(&author, "second").sync().await.unwrap();
     let report = node(&reader, "second").sync().await.unwrap();
     assert_eq!((report.pulled, report.pushed, report.duplicates), (2, 0, 0));
+}
+
+#[tokio::test]
+async fn a_hub_restored_between_its_greeting_and_the_first_push_is_recognised() {
+    for mode in MODES {
+        let (node, hub) = (store(mode), store(mode));
+        let restored = hub.duplicate();
+        let network = network(&[("hub", &hub)]);
+        let staged = Staged::new(network.connect("hub").unwrap());
+        let (net, back) = (network.clone(), restored.clone());
+        *staged.before_push.lock().unwrap() = Some(Box::new(move || net.expose("hub", Arc::new(back))));
+        let transport = Arc::new(staged);
+        let node_of = |builder: synckit_node::SyncNodeBuilder| builder.push_only().build().unwrap();
+        let pushes = node_of(SyncNode::builder(Arc::new(node.clone())).transport(transport));
+        pushes.append(vec![event("1", "x", 1)]).await.unwrap();
+        // The hub has it by another way, and loses it once it has said so.
+        let log = node.read(synckit_core::store::ReadRequest::default()).await.unwrap();
+        let entries = log.entries.into_iter().map(synckit_core::store::LogEntry::into_offered).collect();
+        let apply = synckit_core::store::Apply { entries, ..Default::default() };
+        hub.write(synckit_core::store::Write::Apply(apply)).await.unwrap();
+        pushes.append(vec![event("2", "y", 2), event("3", "y", 3)]).await.unwrap();
+        pushes.sync().await.unwrap();
+        for id in ["1", "2", "3"] {
+            assert!(holds_whole(&restored, id).await, "{mode}: {id} is covered no more");
+        }
+    }
 }

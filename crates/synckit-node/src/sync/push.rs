@@ -43,6 +43,12 @@ impl Run<'_> {
         let mut doubted = Vec::new();
         if compared != session.checkpoint.push {
             doubted = self.doubted(&self.node.store.vector().await?, &theirs).await?;
+            // What is left out rests on what the greeting showed.
+            let (shown, known) = (session.peer.head, &session.checkpoint);
+            let verified = shown == known.pull || shown.position <= known.seen.position;
+            if session.peer.keeps_stamps && !verified && !session.pushed.contains(&shown) {
+                session.pushed.push(shown);
+            }
         }
         session.held = Some(theirs.without(&doubted));
         session.compared = compared;
