@@ -407,3 +407,26 @@ async fn a_hub_restored_between_its_greeting_and_the_first_push_is_recognised() 
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_left_out_of_a_push_rests_on_a_mark_that_is_on_record() {
+    for mode in MODES {
+        let (node, hub) = (store(mode), store(mode));
+        let restored = hub.duplicate();
+        let network = network(&[("hub", &hub)]);
+        let faulty = Faulty::new(&network);
+        let pushes = faulty.node(&node);
+        pushes.append(vec![event("1", "x", 1)]).await.unwrap();
+        // The hub has it by another way; the push leaves it out, and does not come to verify what the hub showed.
+        let log = node.read(synckit_core::store::ReadRequest::default()).await.unwrap();
+        let entries = log.entries.into_iter().map(synckit_core::store::LogEntry::into_offered).collect();
+        let apply = synckit_core::store::Apply { entries, ..Default::default() };
+        hub.write(synckit_core::store::Write::Apply(apply)).await.unwrap();
+        faulty.greetings_left.store(1, Ordering::SeqCst);
+        assert_eq!(pushes.push().await.unwrap_err().kind(), ErrorKind::Unavailable, "{mode}");
+        network.expose("hub", Arc::new(restored.clone()));
+        faulty.greetings_left.store(usize::MAX, Ordering::SeqCst);
+        pushes.push().await.unwrap();
+        assert!(holds_whole(&restored, "1").await, "{mode}: it is covered no more");
+    }
+}

@@ -43,10 +43,11 @@ impl Run<'_> {
         let mut doubted = Vec::new();
         if compared != session.checkpoint.push {
             doubted = self.doubted(&self.node.store.vector().await?, &theirs).await?;
-            // What is left out rests on what the greeting showed.
+            // What is left out rests on what the greeting showed: the push cursor never passes it without that on record.
             let (shown, known) = (session.peer.head, &session.checkpoint);
             let verified = shown == known.pull || shown.position <= known.seen.position;
             if session.peer.keeps_stamps && !verified && !session.pushed.contains(&shown) {
+                session.checkpoint.saw(shown);
                 session.pushed.push(shown);
             }
         }
