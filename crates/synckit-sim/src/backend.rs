@@ -95,7 +95,7 @@ fn failed(what: &'static str) -> impl Fn(std::io::Error) -> Error {
     move |e| Error::new(synckit_core::ErrorKind::Storage, "simulate", what).with_source(e)
 }
 
-fn sql(e: sqlx::Error) -> Error {
+fn sql(e: rusqlite::Error) -> Error {
     Error::new(synckit_core::ErrorKind::Storage, "simulate", "SQLite").with_source(e)
 }
 
@@ -134,7 +134,7 @@ impl Backend {
                     .environment(environment.clone())
                     .durability(synckit_store_sqlite::Durability::Normal);
                 let open = at_once(Some(host.runtime.handle()), async {
-                    forget_home(&path).await?;
+                    forget_home(&path)?;
                     SqliteStore::open(config.clone()).await
                 })?;
                 Ok(Disk::Sqlite { host: Arc::clone(host), config, path, open })
@@ -180,21 +180,14 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 /// As [`fjall`] does.
-async fn forget_home(path: &Path) -> Result<()> {
-    use sqlx::{Connection as _, sqlite::SqliteConnectOptions};
-    let options = SqliteConnectOptions::new().filename(path);
-    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.map_err(sql)?;
-    sqlx::query("UPDATE node SET home = NULL").execute(&mut connection).await.map_err(sql)?;
-    connection.close().await.map_err(sql)
+fn forget_home(path: &Path) -> Result<()> {
+    let connection = rusqlite::Connection::open(path).map_err(sql)?;
+    connection.execute("UPDATE node SET home = NULL", []).map(drop).map_err(sql)
 }
 
-async fn copy_into(from: &Path, to: &Path) -> Result<()> {
-    use sqlx::{Connection as _, sqlite::SqliteConnectOptions};
-    let options = SqliteConnectOptions::new().filename(from);
-    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.map_err(sql)?;
-    let name = to.to_string_lossy().into_owned();
-    sqlx::query("VACUUM INTO ?").bind(name).execute(&mut connection).await.map_err(sql)?;
-    connection.close().await.map_err(sql)
+fn copy_into(from: &Path, to: &Path) -> Result<()> {
+    let connection = rusqlite::Connection::open(from).map_err(sql)?;
+    connection.execute("VACUUM INTO ?", [&*to.to_string_lossy()]).map(drop).map_err(sql)
 }
 
 impl Disk {
@@ -255,7 +248,7 @@ impl Disk {
             Self::Memory { store, .. } => Ok(Copy::Memory(store.duplicate())),
             Self::Sqlite { host, path, .. } => {
                 let to = host.file();
-                at_once(Some(host.runtime.handle()), copy_into(path, &to))?;
+                copy_into(path, &to)?;
                 Ok(Copy::Sqlite(to))
             }
             Self::Fjall { host, config, .. } => {
@@ -281,7 +274,7 @@ impl Disk {
                         let _ = std::fs::remove_file(name);
                     }
                     std::fs::copy(from, &*path).map_err(failed("a copy cannot be put back"))?;
-                    forget_home(path).await?;
+                    forget_home(path)?;
                     SqliteStore::open(config.clone()).await
                 })?;
             }

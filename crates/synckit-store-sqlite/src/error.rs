@@ -1,27 +1,36 @@
 //! SQLite's errors in the kit's terms.
 
+use rusqlite::ErrorCode;
 use synckit_core::{Error, ErrorKind};
 
-/// The kit's error for one of sqlx during `operation`.
-pub(crate) fn from_sqlx(operation: &'static str) -> impl Fn(sqlx::Error) -> Error {
+/// The kit's error for one of SQLite during `operation`.
+pub(crate) fn failed(operation: &'static str) -> impl Fn(rusqlite::Error) -> Error + Copy {
     move |error| {
-        let code = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<u32>().ok());
-        let (kind, message) = match (&error, code.map(|c| c & 0xff)) {
-            (sqlx::Error::PoolClosed, _) => (ErrorKind::Closed, "the store is closed"),
-            (_, Some(5 | 6)) => (ErrorKind::Busy, "another process holds the database's write lock"),
-            (_, Some(8)) => (ErrorKind::Forbidden, "the database file cannot be written"),
-            (_, Some(13)) => (
+        let (kind, message) = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                (ErrorKind::Busy, "another process holds the database's write lock")
+            }
+            Some(ErrorCode::ReadOnly) => (ErrorKind::Forbidden, "the database file cannot be written"),
+            Some(ErrorCode::DiskFull) => (
                 ErrorKind::Storage,
                 "the disk, or the room that the store may take, is full; nothing of this write was stored",
             ),
-            (_, Some(11)) => (ErrorKind::Corrupt, "the database file is damaged; `synckit doctor` says more"),
-            (_, Some(26)) => (
+            Some(ErrorCode::DatabaseCorrupt) => {
+                (ErrorKind::Corrupt, "the database file is damaged; `synckit doctor` says more")
+            }
+            Some(ErrorCode::NotADatabase) => (
                 ErrorKind::Corrupt,
                 "the file is not a SQLite database, or damaged; `synckit doctor` says more",
             ),
-            (_, Some(14)) => (ErrorKind::NotFound, "the database file cannot be opened"),
-            _ => (ErrorKind::Storage, "SQLite failed"),
+            Some(ErrorCode::CannotOpen) => (ErrorKind::NotFound, "the database file cannot be opened"),
+            Some(_) => (ErrorKind::Storage, "SQLite failed"),
+            None => (ErrorKind::Corrupt, "a stored row is damaged; `synckit doctor` says more"),
         };
         Error::new(kind, operation, message).with_source(error)
     }
+}
+
+pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
+    let what = format!("a stored row is damaged: {what}; `synckit doctor` says more");
+    Error::new(ErrorKind::Corrupt, "read", what)
 }

@@ -2,15 +2,19 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[macro_use]
+mod row;
+
 mod config;
 mod error;
 mod home;
 mod lookup;
 mod maintain;
 mod opening;
-mod pack;
-mod packed;
+mod page;
+mod pool;
 mod progress;
+mod query;
 mod read;
 mod schema;
 mod store;

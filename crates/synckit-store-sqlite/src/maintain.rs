@@ -1,56 +1,40 @@
 //! Moving what a store holds, and examining it.
 
-use sqlx::{Row as _, SqliteConnection};
+use rusqlite::{Connection, Row};
 use synckit_core::{
-    AggregateId, ConflictId, Error, EventId, Hash, NodeId, Result, Timestamp, VertexId, decode_parents,
+    AggregateId, Error, EventId, Hash, NodeId, Result,
     graph::decode_heads,
     plan::{Changes, Claim, ClaimOf, KnownStamp, NewHeads, NodeState},
-    store::{ReviewRow, Rows, Standing, StoredDecision, Table},
+    store::{Rows, Standing, Table},
 };
 
 use crate::{
-    error::from_sqlx,
-    lookup::{self, Columns as _},
-    progress,
-    read::signed,
+    lookup, progress,
+    query::{all, each, one, run},
+    read,
+    row::{Columns as _, at_most, signed},
     write,
 };
 
 const OPERATION: &str = "read rows";
 
-/// A change beside the daily work.
-pub(crate) enum Step {
-    Fill(Box<Changes>),
-    Complete { node: NodeState, home: Option<String> },
-    Seal { successor: String },
+pub(crate) fn standing(connection: &Connection) -> Result<Standing> {
+    one(connection, "open store", "SELECT standing FROM node", [], |row| Standing::parse(row.text(0)?))
 }
 
-impl Step {
-    pub(crate) async fn run(self, connection: &mut SqliteConnection) -> Result<()> {
-        match self {
-            Self::Fill(changes) => fill(connection, &changes).await,
-            Self::Complete { node, home } => complete(connection, &node, home.as_deref()).await,
-            Self::Seal { successor } => seal(connection, &successor).await,
-        }
-    }
-}
-
-pub(crate) async fn standing(connection: &mut SqliteConnection) -> Result<Standing> {
-    let sql = "SELECT standing FROM node";
-    let row = sqlx::query(sql).fetch_one(connection).await.map_err(from_sqlx("open store"))?;
-    Standing::parse(&row.text(0)?)
+fn foreign_key() -> Error {
+    Error::invalid(OPERATION, "the key is not one that this store gave")
 }
 
 /// The rows of a table after a key: the first column of the last row, or the three of a stamp's.
-pub(crate) async fn rows(
-    connection: &mut SqliteConnection,
+pub(crate) fn rows(
+    connection: &Connection,
     table: Table,
     after: Option<&[u8]>,
     limit: usize,
 ) -> Result<Rows> {
-    let foreign_key = |_| Error::invalid(OPERATION, "the key is not one that this store gave");
     if table == Table::KnownStamps {
-        return known_stamps(connection, after, limit).await;
+        return known_stamps(connection, after, limit);
     }
     let sql = match table {
         Table::Heads => {
@@ -72,56 +56,41 @@ pub(crate) async fn rows(
         }
         other => return Err(Error::invalid(OPERATION, format!("the table {other:?} is not known here"))),
     };
-    let after = std::str::from_utf8(after.unwrap_or_default()).map_err(foreign_key)?.to_owned();
-    let limit = i64::try_from(limit.max(1)).unwrap_or(i64::MAX);
-    let found = sqlx::query(sql).bind(after).bind(limit).fetch_all(connection).await;
-    let found = found.map_err(from_sqlx(OPERATION))?;
+    let after = std::str::from_utf8(after.unwrap_or_default()).map_err(|_| foreign_key())?;
     let mut changes = Changes::default();
-    for row in &found {
+    let mut next = None;
+    each(connection, OPERATION, sql, (after, at_most(limit.max(1))), |row| {
         match table {
-            Table::Heads => changes.heads.push(NewHeads {
-                aggregate: AggregateId::new(row.text(0)?)?,
-                heads: decode_heads(&row.blob(1)?)?,
-                conflict: optional_conflict(row, 2)?,
-            }),
-            Table::Decisions => changes.decisions.push(StoredDecision {
-                vertex: VertexId::new(row.text(0)?)?,
-                event: EventId::new(row.text(1)?)?,
-                aggregate: AggregateId::new(row.text(2)?)?,
-                conflict: optional_conflict(row, 3)?,
-                timestamp: Timestamp::from_micros(row.number(4)?),
-            }),
-            Table::Reviews => changes.reviews.push(ReviewRow {
-                event: EventId::new(row.text(0)?)?,
-                conflict: ConflictId::new(row.text(1)?)?,
-                aggregate: AggregateId::new(row.text(2)?)?,
-                heads: decode_parents(&row.blob(3)?)?,
-                reason: row.text(4)?,
-            }),
-            _ => {
-                let claim = Claim {
-                    aggregate: AggregateId::new(row.text(1)?)?,
-                    stamp: row.stamp(2)?,
-                    content: Hash::from_slice(&row.blob(6)?)?,
-                };
-                let of = ClaimOf { id: EventId::new(row.text(0)?)?, claim };
-                let claims =
-                    if table == Table::Withdrawn { &mut changes.withdrawn } else { &mut changes.others };
-                claims.push(of);
-            }
+            Table::Heads => changes.heads.push(heads(row)?),
+            Table::Decisions => changes.decisions.push(read::decision(row)?),
+            Table::Reviews => changes.reviews.push(read::review(row)?),
+            Table::Withdrawn => changes.withdrawn.push(claim(row)?),
+            _ => changes.others.push(claim(row)?),
         }
-    }
-    let next = found.last().map(|row| row.text(0)).transpose()?.map(String::into_bytes);
+        next = Some(row.text(0)?.as_bytes().to_vec());
+        Ok(())
+    })?;
     Ok(Rows { changes, next })
 }
 
-fn optional_conflict(row: &sqlx::sqlite::SqliteRow, column: usize) -> Result<Option<ConflictId>> {
-    let text: Option<String> = row.try_get(column).map_err(from_sqlx(OPERATION))?;
-    text.map(ConflictId::new).transpose()
+fn heads(row: &Row<'_>) -> Result<NewHeads> {
+    Ok(NewHeads {
+        aggregate: AggregateId::new(row.text(0)?)?,
+        heads: decode_heads(row.blob(1)?)?,
+        conflict: row.optional_text(2)?.map(synckit_core::ConflictId::new).transpose()?,
+    })
 }
 
-async fn known_stamps(connection: &mut SqliteConnection, after: Option<&[u8]>, limit: usize) -> Result<Rows> {
-    let foreign_key = || Error::invalid(OPERATION, "the key is not one that this store gave");
+fn claim(row: &Row<'_>) -> Result<ClaimOf> {
+    let claim = Claim {
+        aggregate: AggregateId::new(row.text(1)?)?,
+        stamp: row.stamp(2)?,
+        content: Hash::from_slice(row.blob(6)?)?,
+    };
+    Ok(ClaimOf { id: EventId::new(row.text(0)?)?, claim })
+}
+
+fn known_stamps(connection: &Connection, after: Option<&[u8]>, limit: usize) -> Result<Rows> {
     let (origin, counter, id, share) = match after {
         None => (&[][..], 0, "", &[][..]),
         Some(key) => {
@@ -135,28 +104,16 @@ async fn known_stamps(connection: &mut SqliteConnection, after: Option<&[u8]>, l
     let sql = "SELECT origin, counter, id, share FROM stamps \
                WHERE position IS NULL AND (origin, counter, id, share) > (?, ?, ?, ?) \
                ORDER BY origin, counter, id, share LIMIT ?";
-    let found = sqlx::query(sql)
-        .bind(origin.to_vec())
-        .bind(signed(counter))
-        .bind(id.to_owned())
-        .bind(share.to_vec())
-        .bind(i64::try_from(limit.max(1)).unwrap_or(i64::MAX))
-        .fetch_all(connection)
-        .await
-        .map_err(from_sqlx(OPERATION))?;
-    let stamps: Result<Vec<KnownStamp>> = found
-        .iter()
-        .map(|row| {
-            Ok(KnownStamp {
-                origin: NodeId::from_slice(&row.blob(0)?)?,
-                counter: row.number(1)?,
-                id: EventId::new(row.text(2)?)?,
-                share: progress::mixed(&row.blob(3)?)?,
-            })
-        })
-        .collect();
+    let page = (origin, signed(counter), id, share, at_most(limit.max(1)));
     let mut changes = Changes::default();
-    changes.known_stamps = stamps?;
+    changes.known_stamps = all(connection, OPERATION, sql, page, |row| {
+        Ok(KnownStamp {
+            origin: NodeId::from_slice(row.blob(0)?)?,
+            counter: row.number(1)?,
+            id: EventId::new(row.text(2)?)?,
+            share: progress::mixed(row, 3)?,
+        })
+    })?;
     let next = changes.known_stamps.last().map(|last| {
         let mut key = last.origin.to_bytes().to_vec();
         key.extend(last.counter.to_be_bytes());
@@ -167,18 +124,18 @@ async fn known_stamps(connection: &mut SqliteConnection, after: Option<&[u8]>, l
     Ok(Rows { changes, next })
 }
 
-async fn fill(connection: &mut SqliteConnection, changes: &Changes) -> Result<()> {
-    standing(connection).await?.may_fill()?;
-    let end = lookup::node(connection).await?.head.position;
+pub(crate) fn fill(connection: &Connection, changes: &Changes) -> Result<()> {
+    standing(connection)?.may_fill()?;
+    let end = lookup::node(connection)?.head.position;
     if changes.entries.iter().zip(end + 1..).any(|(entry, position)| entry.position != position) {
         return Err(Error::invalid("fill store", format!("the entries do not follow on position {end}")));
     }
-    write::store(connection, changes).await
+    write::store(connection, changes)
 }
 
-async fn complete(connection: &mut SqliteConnection, node: &NodeState, home: Option<&str>) -> Result<()> {
-    standing(connection).await?.may_fill()?;
-    let head = lookup::node(connection).await?.head;
+pub(crate) fn complete(connection: &Connection, node: &NodeState, home: Option<&str>) -> Result<()> {
+    standing(connection)?.may_fill()?;
+    let head = lookup::node(connection)?.head;
     if head != node.head {
         let (has, wanted) = (head.position, node.head.position);
         return Err(Error::invalid(
@@ -186,17 +143,15 @@ async fn complete(connection: &mut SqliteConnection, node: &NodeState, home: Opt
             format!("the log ends at position {has}, not at {wanted}, or with another hash"),
         ));
     }
-    progress::rebuild(connection).await?;
-    write::node(connection, node).await?;
+    progress::rebuild(connection)?;
+    write::node(connection, node)?;
     let sql = "UPDATE node SET log = ?, home = ?, standing = ''";
-    let query = sqlx::query(sql).bind(node.log.to_bytes().to_vec()).bind(home.map(str::to_owned));
-    query.execute(connection).await.map(drop).map_err(from_sqlx("fill store"))
+    run(connection, "fill store", sql, (node.log.to_bytes(), home))
 }
 
-async fn seal(connection: &mut SqliteConnection, successor: &str) -> Result<()> {
-    let sealed = standing(connection).await?.sealed(successor)?.to_text();
-    let query = sqlx::query("UPDATE node SET standing = ?").bind(sealed);
-    query.execute(connection).await.map(drop).map_err(from_sqlx("seal store"))
+pub(crate) fn seal(connection: &Connection, successor: &str) -> Result<()> {
+    let sealed = standing(connection)?.sealed(successor)?.to_text();
+    run(connection, "seal store", "UPDATE node SET standing = ?", [&*sealed])
 }
 
 /// What should be so between the tables, and the count of rows of which it is not.
@@ -223,20 +178,14 @@ const FITTING: [(&str, &str); 4] = [
     ),
 ];
 
-pub(crate) async fn integrity(connection: &mut SqliteConnection) -> Result<Vec<String>> {
-    let failed = from_sqlx("check store");
-    let mut findings = Vec::new();
-    let rows =
-        sqlx::query("PRAGMA integrity_check(20)").fetch_all(&mut *connection).await.map_err(&failed)?;
-    for row in &rows {
-        let line = row.text(0)?;
-        if line != "ok" {
-            findings.push(format!("SQLite: {line}"));
-        }
-    }
+pub(crate) fn integrity(connection: &Connection) -> Result<Vec<String>> {
+    let operation = "check store";
+    let lines =
+        all(connection, operation, "PRAGMA integrity_check(20)", [], |row| Ok(row.text(0)?.to_owned()))?;
+    let mut findings: Vec<String> =
+        lines.into_iter().filter(|line| line != "ok").map(|line| format!("SQLite: {line}")).collect();
     for (what, sql) in FITTING {
-        let row = sqlx::query(sql).fetch_one(&mut *connection).await.map_err(&failed)?;
-        match row.number(0)? {
+        match one(connection, operation, sql, [], |row| row.number(0))? {
             0 => {}
             count => findings.push(format!("{what} (rows: {count})")),
         }

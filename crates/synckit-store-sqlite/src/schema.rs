@@ -1,12 +1,12 @@
 //! The tables, and how a database gets them.
 
-use sqlx::{Connection as _, Row as _, SqliteConnection};
+use rusqlite::{Connection, TransactionBehavior::Immediate, params};
 use synckit_core::{
     CursorMode, Error, ErrorKind, NodeId, Result,
     store::{Identity, Standing, StoreSettings},
 };
 
-use crate::{config::SqliteConfig, error::from_sqlx};
+use crate::{config::SqliteConfig, error::failed};
 
 /// "syki": marks the file as ours.
 const APPLICATION_ID: i64 = 0x7379_6b69;
@@ -148,16 +148,12 @@ pub(crate) enum Found {
 }
 
 /// Looks at a database without changing it.
-pub(crate) async fn look(connection: &mut SqliteConnection) -> Result<Found> {
-    let failed = from_sqlx("open store");
-    let application: i64 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(&failed)?;
-    let version: i64 =
-        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(&failed)?;
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(&failed)?;
+pub(crate) fn look(connection: &Connection) -> Result<Found> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let failed = failed("open store");
+    let application = number("PRAGMA application_id").map_err(failed)?;
+    let version = number("PRAGMA user_version").map_err(failed)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
     match (application, version) {
         (0, 0) if tables == 0 => Ok(Found::Empty),
         (APPLICATION_ID, VERSION) => Ok(Found::Store),
@@ -177,92 +173,88 @@ pub(crate) async fn look(connection: &mut SqliteConnection) -> Result<Found> {
 
 /// Makes the tables, and a node that is new or that of the log to be received, all or nothing. Does nothing if another
 /// process was faster.
-pub(crate) async fn create(
-    connection: &mut SqliteConnection,
+pub(crate) fn create(
+    connection: &mut Connection,
     settings: &StoreSettings,
     received: Option<&Identity>,
 ) -> Result<()> {
-    let failed = from_sqlx("create store");
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    if !matches!(look(&mut tx).await?, Found::Empty) {
+    let failed = failed("create store");
+    let tx = connection.transaction_with_behavior(Immediate).map_err(failed)?;
+    if !matches!(look(&tx)?, Found::Empty) {
         return Ok(());
     }
-    sqlx::raw_sql(TABLES).execute(&mut *tx).await.map_err(&failed)?;
+    tx.execute_batch(TABLES).map_err(failed)?;
     let new = settings.new_node();
     let (log, node) = received.map_or((new.log, new.node), |from| (from.log, from.node));
     let standing = if received.is_some() { Standing::Filling } else { Standing::Live };
-    sqlx::query("INSERT INTO node VALUES (1, ?, ?, x'', ?, ?, 0, 0, 0, zeroblob(32), NULL, ?)")
-        .bind(log.to_bytes().to_vec())
-        .bind(node.to_bytes().to_vec())
-        .bind(received.map_or(&settings.label, |from| &from.label).clone())
-        .bind(received.map_or(settings.mode, |from| from.mode).to_string())
-        .bind(standing.to_text())
-        .execute(&mut *tx)
-        .await
-        .map_err(&failed)?;
-    set_version(&mut tx).await?;
-    tx.commit().await.map_err(&failed)
+    let label = received.map_or(&settings.label, |from| &from.label);
+    let mode = received.map_or(settings.mode, |from| from.mode).to_string();
+    tx.execute(
+        "INSERT INTO node VALUES (1, ?, ?, x'', ?, ?, 0, 0, 0, zeroblob(32), NULL, ?)",
+        params![log.to_bytes(), node.to_bytes(), label, mode, standing.to_text()],
+    )
+    .map_err(failed)?;
+    set_version(&tx)?;
+    tx.commit().map_err(failed)
 }
 
 /// Brings an older database up to date, all or nothing. Does nothing if another process was faster.
-pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
-    let failed = from_sqlx("migrate store");
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    let Found::Older(version) = look(&mut tx).await? else { return Ok(()) };
+pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
+    let failed = failed("migrate store");
+    let tx = connection.transaction_with_behavior(Immediate).map_err(failed)?;
+    let Found::Older(version) = look(&tx)? else { return Ok(()) };
     let from = usize::try_from(version - 1).unwrap_or_default();
     for step in MIGRATIONS.get(from..).unwrap_or_default() {
-        sqlx::raw_sql(*step).execute(&mut *tx).await.map_err(&failed)?;
+        tx.execute_batch(step).map_err(failed)?;
     }
-    set_version(&mut tx).await?;
-    tx.commit().await.map_err(&failed)?;
+    set_version(&tx)?;
+    tx.commit().map_err(failed)?;
     tracing::info!(from = version, to = VERSION, "the database was brought up to date");
     Ok(())
 }
 
-async fn set_version(connection: &mut SqliteConnection) -> Result<()> {
-    let pragmas = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}");
-    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(pragmas)).execute(connection).await;
-    done.map(drop).map_err(from_sqlx("create store"))
+fn set_version(connection: &Connection) -> Result<()> {
+    let failed = failed("create store");
+    connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
+    connection.pragma_update(None, "user_version", VERSION).map_err(failed)
 }
 
 /// Gives a store that lives somewhere else than when it last wrote a new node and a new log: it was copied.
-pub(crate) async fn settle(
-    connection: &mut SqliteConnection,
-    config: &SqliteConfig,
-) -> Result<Option<(NodeId, NodeId)>> {
+pub(crate) fn settle(connection: &mut Connection, config: &SqliteConfig) -> Result<Option<(NodeId, NodeId)>> {
     let Some(home) = config.path.as_deref().and_then(crate::home::of) else { return Ok(None) };
-    let failed = from_sqlx("open store");
-    let known = |row: &sqlx::sqlite::SqliteRow| row.try_get::<Option<String>, _>(0);
-    let row = sqlx::query("SELECT home FROM node").fetch_one(&mut *connection).await.map_err(&failed)?;
-    if known(&row).map_err(&failed)?.as_deref() == Some(&*home) {
+    let failed = failed("open store");
+    let known = |connection: &Connection| {
+        connection.query_row("SELECT home, node FROM node", [], |row| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })
+    };
+    if known(connection).map_err(failed)?.0.as_deref() == Some(&*home) {
         return Ok(None);
     }
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    let row = sqlx::query("SELECT home, node FROM node").fetch_one(&mut *tx).await.map_err(&failed)?;
-    let before = known(&row).map_err(&failed)?;
-    let copied = before.is_some() && before.as_deref() != Some(&*home);
-    let former = NodeId::from_slice(&row.try_get::<Vec<u8>, _>(1).map_err(&failed)?)?;
-    // Only a copy draws on the randomness.
-    let new = if copied { Some(config.settings.new_node()) } else { None };
-    let node = new.as_ref().map_or(former, |new| new.node);
-    let update = match new {
-        Some(new) => {
-            sqlx::query("UPDATE node SET home = ?, former = former || node, node = ?, log = ?, counter = 0")
-                .bind(home)
-                .bind(new.node.to_bytes().to_vec())
-                .bind(new.log.to_bytes().to_vec())
-        }
-        None => sqlx::query("UPDATE node SET home = ?").bind(home),
-    };
-    update.execute(&mut *tx).await.map_err(&failed)?;
-    tx.commit().await.map_err(&failed)?;
-    Ok(copied.then_some((former, node)))
+    let tx = connection.transaction_with_behavior(Immediate).map_err(failed)?;
+    let (before, former) = known(&tx).map_err(failed)?;
+    let former = NodeId::from_slice(&former)?;
+    let copied = before.is_some_and(|before| before != home);
+    if !copied {
+        tx.execute("UPDATE node SET home = ?", [home]).map_err(failed)?;
+        tx.commit().map_err(failed)?;
+        return Ok(None);
+    }
+    let new = config.settings.new_node();
+    tx.execute(
+        "UPDATE node SET home = ?, former = former || node, node = ?, log = ?, counter = 0",
+        params![home, new.node.to_bytes(), new.log.to_bytes()],
+    )
+    .map_err(failed)?;
+    tx.commit().map_err(failed)?;
+    Ok(Some((former, new.node)))
 }
 
 /// The node's label and mode.
-pub(crate) async fn label_and_mode(connection: &mut SqliteConnection) -> Result<(String, CursorMode)> {
-    let failed = from_sqlx("open store");
-    let row = sqlx::query("SELECT label, mode FROM node").fetch_one(connection).await.map_err(&failed)?;
-    let mode: String = row.try_get(1).map_err(&failed)?;
-    Ok((row.try_get(0).map_err(&failed)?, mode.parse()?))
+pub(crate) fn label_and_mode(connection: &Connection) -> Result<(String, CursorMode)> {
+    let found = connection.query_row("SELECT label, mode FROM node", [], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    });
+    let (label, mode) = found.map_err(failed("open store"))?;
+    Ok((label, mode.parse()?))
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::{Connection as _, SqliteConnection, SqlitePool};
+use rusqlite::{Connection, TransactionBehavior};
 use synckit_core::{
     AggregateId, ConflictId, Error, ErrorKind, EventId, EventStore, Hash, Mark, NodeId, Result, VectorCursor,
     graph::AggregateGraph,
@@ -20,10 +20,12 @@ use tokio::sync::watch;
 
 use crate::{
     config::SqliteConfig,
-    error::from_sqlx,
-    lookup,
-    maintain::{self, Step},
+    error::failed,
+    lookup::{self, Claimed},
+    maintain,
     opening::{self, How},
+    page,
+    pool::Pool,
     progress, read,
     turn::Turns,
     write,
@@ -37,15 +39,13 @@ pub struct SqliteStore(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    writer: Arc<Pool>,
+    readers: Arc<Pool>,
     config: SqliteConfig,
     identity: Mutex<Identity>,
     copied: Option<(NodeId, NodeId)>,
     head: watch::Sender<u64>,
     turns: Turns,
-    /// A database in memory lives as long as some connection to it: the pool may drop its own.
-    anchor: Mutex<Option<SqliteConnection>>,
 }
 
 impl SqliteStore {
@@ -77,7 +77,11 @@ impl SqliteStore {
     }
 
     async fn connect(config: SqliteConfig, how: How) -> Result<Self> {
-        let opened = opening::open(&config, how).await?;
+        let opening = config.clone();
+        let opened = tokio::task::spawn_blocking(move || opening::open(&opening, &how)).await;
+        let opened = opened.unwrap_or_else(|e| {
+            Err(Error::new(ErrorKind::Internal, "open store", "the work did not end").with_source(e))
+        })?;
         let turns = Turns::new(config.path.as_deref());
         let (head, _) = watch::channel(opened.head);
         Ok(Self(Arc::new(Inner {
@@ -88,7 +92,6 @@ impl SqliteStore {
             copied: opened.copied,
             head,
             turns,
-            anchor: Mutex::new(opened.anchor),
         })))
     }
 
@@ -98,53 +101,74 @@ impl SqliteStore {
         self.0.copied
     }
 
-    async fn reader(&self, operation: &'static str) -> Result<sqlx::pool::PoolConnection<sqlx::Sqlite>> {
-        self.0.readers.acquire().await.map_err(from_sqlx(operation))
+    /// Reads in one snapshot of the database.
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let snapshot = move |connection: &mut Connection| {
+            let tx = connection.transaction().map_err(failed(operation))?;
+            let found = read(&tx)?;
+            tx.commit().map_err(failed(operation))?;
+            Ok(found)
+        };
+        self.0.readers.run(operation, snapshot).await
     }
 
-    /// Changes the store in one transaction, which comes to its end even if the caller goes away.
-    async fn maintain(&self, step: Step) -> Result<()> {
-        let store = self.clone();
-        let task = tokio::spawn(async move {
-            let failed = from_sqlx("maintain store");
-            let mut connection = store.0.writer.acquire().await.map_err(&failed)?;
-            let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-            step.run(&mut tx).await?;
-            tx.commit().await.map_err(&failed)
-        });
-        task.await.unwrap_or_else(|e| {
-            Err(Error::new(ErrorKind::Internal, "maintain store", "the change did not end").with_source(e))
-        })
+    /// Changes the database in one transaction, which comes to its end even if the caller goes away.
+    async fn change<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&Inner, &Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let inner = Arc::clone(&self.0);
+        let transaction = move |connection: &mut Connection| {
+            let failed = failed(operation);
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+            let changed = change(&inner, &tx)?;
+            tx.commit().map_err(failed)?;
+            Ok(changed)
+        };
+        self.0.writer.run(operation, transaction).await
     }
+}
 
-    async fn write_now(&self, request: Write) -> Result<Written> {
-        let failed = from_sqlx("write");
-        let mut connection = self.0.writer.acquire().await.map_err(&failed)?;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        let around = self.0.config.settings.surroundings();
-        let (node, claimed, standing) = lookup::node_and_claimed(&mut tx).await?;
+/// What a write has come to: the node afterwards, and what is to be freed when there is time.
+struct Done {
+    written: Written,
+    node: NodeState,
+    _freed_later: (Changes, Known),
+}
+
+impl Inner {
+    fn write(&self, connection: &Connection, request: Write) -> Result<Done> {
+        let around = self.config.settings.surroundings();
+        let (node, standing) = lookup::node_and_standing(connection)?;
         standing.may_write()?;
+        let claimed = Claimed::of(connection)?;
         let mut known = Known::of(node);
-        lookup::look_up(&mut tx, &request.lookup(&known.node), claimed, &mut known).await?;
-        lookup::look_up(&mut tx, &request.lookup_again(&known), claimed, &mut known).await?;
-        let wanted: Vec<AggregateId> = request.graphs(&known).into_iter().collect();
-        known.graphs = lookup::vertices(&mut tx, &wanted).await?.into_iter().collect();
+        lookup::look_up(connection, &request.lookup(&known.node), claimed, &mut known)?;
+        lookup::look_up(connection, &request.lookup_again(&known), claimed, &mut known)?;
+        let wanted = request.graphs(&known);
+        known.graphs = lookup::vertices(connection, claimed, wanted)?.into_iter().collect();
         let before = known.node.clone();
         let (changes, written) = request.plan(&mut known, &around)?;
+        if !changes.is_empty() {
+            write::store(connection, &changes)?;
+        }
         // Another process may have given the node a new id.
         let node = changes.node.clone().unwrap_or(before);
-        if !changes.is_empty() {
-            write::store(&mut tx, &changes).await?;
-            // To free much takes time, which a commit has to spare.
-            let (committed, ()) = tokio::join!(biased; tx.commit(), async { drop((changes, known)) });
-            committed.map_err(&failed)?;
-        }
-        let mut identity = self.0.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Done { written, node, _freed_later: (changes, known) })
+    }
+
+    fn is_now(&self, node: &NodeState) {
+        let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        identity.log = node.log;
         identity.node = node.node;
-        identity.former = node.former;
+        identity.former.clone_from(&node.former);
         drop(identity);
-        self.0.head.send_replace(written.head.position);
-        Ok(written)
+        self.head.send_replace(node.head.position);
     }
 }
 
@@ -155,86 +179,89 @@ impl EventStore for SqliteStore {
     }
 
     async fn head(&self) -> Result<Mark> {
-        Ok(lookup::node(&mut *self.reader("read head").await?).await?.head)
+        self.read("read head", |c| Ok(lookup::node(c)?.head)).await
     }
 
     async fn write(&self, write: Write) -> Result<Written> {
-        let store = self.clone();
-        let task = tokio::spawn(async move { store.write_now(write).await });
-        task.await.unwrap_or_else(|e| {
-            Err(Error::new(ErrorKind::Internal, "write", "the write did not end").with_source(e))
-        })
+        let done = self.change("write", move |inner, connection| inner.write(connection, write)).await?;
+        self.0.is_now(&done.node);
+        Ok(done.written)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<LogPage> {
-        let mut connection = self.reader("read").await?;
-        let mut tx = connection.begin().await.map_err(from_sqlx("read"))?;
-        read::page(&mut tx, &request).await
+        self.read("read", move |c| page::page(c, &request)).await
     }
 
     async fn hashes(&self, positions: &[u64]) -> Result<Vec<Option<Hash>>> {
-        read::hashes(&mut *self.reader("read hashes").await?, positions).await
+        let positions = positions.to_vec();
+        self.read("read hashes", move |c| read::hashes(c, &positions)).await
     }
 
     async fn load(&self, ids: &[EventId]) -> Result<Vec<LogEntry>> {
-        read::load(&mut *self.reader("load").await?, ids).await
+        let ids = ids.to_vec();
+        self.read("load", move |c| read::load(c, ids.iter())).await
     }
 
     async fn graphs(&self, aggregates: &[AggregateId]) -> Result<Vec<AggregateGraph>> {
-        let mut connection = self.reader("read history").await?;
-        let mut tx = connection.begin().await.map_err(from_sqlx("read history"))?;
-        let found = lookup::vertices(&mut tx, aggregates).await?;
+        let aggregates = aggregates.to_vec();
+        let read = |c: &Connection| lookup::vertices(c, Claimed::of(c)?, aggregates);
+        let found = self.read("read history", read).await?;
         found.into_iter().map(|(aggregate, vertices)| AggregateGraph::new(aggregate, vertices)).collect()
     }
 
     async fn aggregates(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<AggregateId>> {
-        read::aggregates(&mut *self.reader("list aggregates").await?, after, limit).await
+        let after = after.cloned();
+        self.read("list aggregates", move |c| read::aggregates(c, after.as_ref(), limit)).await
     }
 
     async fn disputed(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<AggregateId>> {
-        read::disputed(&mut *self.reader("list disputed aggregates").await?, after, limit).await
+        let after = after.cloned();
+        self.read("list disputed aggregates", move |c| read::disputed(c, after.as_ref(), limit)).await
     }
 
     async fn conflicts(&self, after: Option<&AggregateId>, limit: usize) -> Result<Vec<OpenConflict>> {
-        read::conflicts(&mut *self.reader("list conflicts").await?, after, limit).await
+        let after = after.cloned();
+        self.read("list conflicts", move |c| read::conflicts(c, after.as_ref(), limit)).await
     }
 
     async fn count_conflicts(&self) -> Result<u64> {
-        read::count_conflicts(&mut *self.reader("count conflicts").await?).await
+        self.read("count conflicts", read::count_conflicts).await
     }
 
     async fn reviews(&self, conflict: &ConflictId) -> Result<Vec<ReviewRow>> {
-        read::reviews(&mut *self.reader("list reviews").await?, read::Reviewed::Conflict(conflict)).await
+        let conflict = conflict.clone();
+        self.read("list reviews", move |c| read::reviews(c, &conflict)).await
     }
 
     async fn reviews_of(&self, aggregate: &AggregateId) -> Result<Vec<ReviewRow>> {
-        read::reviews(&mut *self.reader("list reviews").await?, read::Reviewed::Aggregate(aggregate)).await
+        let aggregate = aggregate.clone();
+        self.read("list reviews", move |c| read::reviews_of(c, &aggregate)).await
     }
 
     async fn decisions(&self, conflict: &ConflictId) -> Result<Vec<StoredDecision>> {
-        read::decisions(&mut *self.reader("list decisions").await?, conflict).await
+        let conflict = conflict.clone();
+        self.read("list decisions", move |c| read::decisions(c, &conflict)).await
     }
 
     async fn checkpoints(&self) -> Result<Vec<CheckpointRow>> {
-        read::checkpoints(&mut *self.reader("read checkpoints").await?).await
+        self.read("read checkpoints", read::checkpoints).await
     }
 
     async fn quarantine(&self) -> Result<Vec<Quarantined>> {
-        lookup::quarantine(&mut *self.reader("read quarantine").await?).await
+        self.read("read quarantine", lookup::quarantine).await
     }
 
     async fn vector(&self) -> Result<VectorCursor> {
-        progress::vector(&mut *self.reader("read progress").await?).await
+        self.read("read progress", progress::vector).await
     }
 
     async fn mixed(&self, ranges: &[(NodeId, u64, u64)]) -> Result<Vec<u128>> {
-        progress::mixed_under(&mut *self.reader("read progress").await?, ranges).await
+        let ranges = ranges.to_vec();
+        self.read("read progress", move |c| progress::mixed_under(c, &ranges)).await
     }
 
     async fn sync_turn(&self) -> Result<SyncTurn> {
-        if self.0.writer.is_closed() {
-            return Err(Error::new(ErrorKind::Closed, "sync", "the store is closed"));
-        }
+        self.0.writer.check_open("sync")?;
         self.0.turns.wait().await
     }
 
@@ -254,7 +281,6 @@ impl EventStore for SqliteStore {
     async fn close(&self) -> Result<()> {
         self.0.readers.close().await;
         self.0.writer.close().await;
-        self.0.anchor.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.0.head.send_modify(|_| {});
         Ok(())
     }
@@ -267,37 +293,36 @@ impl EventStore for SqliteStore {
 #[async_trait]
 impl StoreMaintenance for SqliteStore {
     async fn standing(&self) -> Result<Standing> {
-        maintain::standing(&mut *self.reader("read standing").await?).await
+        self.read("read standing", maintain::standing).await
     }
 
     async fn node(&self) -> Result<NodeState> {
-        lookup::node(&mut *self.reader("read node").await?).await
+        self.read("read node", lookup::node).await
     }
 
     async fn rows(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Result<Rows> {
-        maintain::rows(&mut *self.reader("read rows").await?, table, after, limit).await
+        let after = after.map(<[u8]>::to_vec);
+        self.read("read rows", move |c| maintain::rows(c, table, after.as_deref(), limit)).await
     }
 
     async fn fill(&self, changes: Changes) -> Result<()> {
-        self.maintain(Step::Fill(Box::new(changes))).await
+        self.change("fill store", move |_, c| maintain::fill(c, &changes)).await
     }
 
     async fn complete(&self, node: NodeState) -> Result<()> {
         let home = self.0.config.path.as_deref().and_then(crate::home::of);
-        self.maintain(Step::Complete { node: node.clone(), home }).await?;
-        self.0.head.send_replace(node.head.position);
-        let mut identity = self.0.identity.lock().unwrap_or_else(PoisonError::into_inner);
-        identity.log = node.log;
-        identity.node = node.node;
-        identity.former = node.former;
+        let completed = node.clone();
+        self.change("fill store", move |_, c| maintain::complete(c, &completed, home.as_deref())).await?;
+        self.0.is_now(&node);
         Ok(())
     }
 
     async fn seal(&self, successor: &str) -> Result<()> {
-        self.maintain(Step::Seal { successor: successor.to_owned() }).await
+        let successor = successor.to_owned();
+        self.change("seal store", move |_, c| maintain::seal(c, &successor)).await
     }
 
     async fn integrity(&self) -> Result<Vec<String>> {
-        maintain::integrity(&mut *self.reader("check store").await?).await
+        self.read("check store", maintain::integrity).await
     }
 }

@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use sqlx::{Connection as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use synckit_core::{
     ErrorKind, Event, EventStore,
     store::{LogEntry, Outcome, ReadRequest, Write},
@@ -24,11 +23,8 @@ fn events(from: usize, count: usize) -> Write {
     Write::Append((from..from + count).map(event).collect())
 }
 
-async fn sql(path: &Path, statement: &'static str) {
-    let options = SqliteConnectOptions::new().filename(path);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    connection.execute(statement).await.unwrap();
-    connection.close().await.unwrap();
+fn sql(path: &Path, statement: &str) {
+    rusqlite::Connection::open(path).unwrap().execute_batch(statement).unwrap();
 }
 
 #[tokio::test]
@@ -62,8 +58,7 @@ async fn a_flipped_bit_in_data_is_found_when_it_is_read() {
     let store = SqliteStore::create(SqliteConfig::at(&path)).await.unwrap();
     store.write(events(0, 10)).await.unwrap();
     store.close().await.unwrap();
-    sql(&path, "UPDATE entries SET data = CAST('\"' || substr(data, 3) || 'y' AS BLOB) WHERE position = 7")
-        .await;
+    sql(&path, "UPDATE entries SET data = CAST('\"' || substr(data, 3) || 'y' AS BLOB) WHERE position = 7");
     let store = SqliteStore::open(SqliteConfig::at(&path)).await.unwrap();
     let error = store.read(ReadRequest::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -85,7 +80,7 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date() {
     store.write(events(0, 10)).await.unwrap();
     let (identity, head) = (store.identity(), store.head().await.unwrap());
     store.close().await.unwrap();
-    sql(&path, "ALTER TABLE node DROP COLUMN standing; PRAGMA user_version = 1").await;
+    sql(&path, "ALTER TABLE node DROP COLUMN standing; PRAGMA user_version = 1");
     let store = SqliteStore::open(SqliteConfig::at(&path)).await.unwrap();
     assert_eq!((store.identity(), store.head().await.unwrap()), (identity, head));
     assert_eq!(store.write(events(10, 1)).await.unwrap().accepted(), 1);
@@ -97,7 +92,7 @@ async fn a_database_from_the_future_is_refused() {
     let (_folder, path) = place();
     let store = SqliteStore::create(SqliteConfig::at(&path)).await.unwrap();
     store.close().await.unwrap();
-    sql(&path, "PRAGMA user_version = 99").await;
+    sql(&path, "PRAGMA user_version = 99");
     let error = SqliteStore::open(SqliteConfig::at(&path)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SchemaTooNew);
     assert!(error.to_string().contains("99"), "{error}");

@@ -1,6 +1,6 @@
 //! Names, data and databases that cannot be taken.
 
-use sqlx::{Connection as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use rusqlite::Connection;
 
 use crate::support::{Bench, Ran};
 
@@ -51,23 +51,14 @@ fn data_is_json_within_its_limit() {
     bench.run(&["import", "--store", "sqlite:a.db", "."]).failed(1, &[". cannot be read"]);
 }
 
-fn with_database(bench: &Bench, name: &str, work: impl AsyncFnOnce(&mut SqliteConnection)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let options =
-            SqliteConnectOptions::new().filename(bench.dir.path().join(name)).create_if_missing(true);
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        work(&mut connection).await;
-        connection.close().await.unwrap();
-    });
+fn database(bench: &Bench, name: &str) -> Connection {
+    Connection::open(bench.dir.path().join(name)).unwrap()
 }
 
 #[test]
 fn a_database_from_a_newer_version_is_left_alone() {
     let bench = Bench::with(&["a"]);
-    with_database(&bench, "a.db", async |db| {
-        db.execute("PRAGMA user_version = 99").await.unwrap();
-    });
+    database(&bench, "a.db").pragma_update(None, "user_version", 99).unwrap();
     bench.run(&["status", "--store", "sqlite:a.db"]).failed(1, &["schema 99", "newer synckit"]);
     bench.run(&["init", "--store", "sqlite:a.db"]).failed(1, &["schema 99"]);
     bench.run(&["serve", "--store", "sqlite:a.db", "--listen", "127.0.0.1:0"]).failed(1, &["schema 99"]);
@@ -79,9 +70,7 @@ fn other_files_are_no_stores() {
     bench.write("text.db", &b"this is not a database, and long enough to be one".repeat(50));
     bench.run(&["status", "--store", "sqlite:text.db"]).failed(1, &["not a SQLite database"]);
     bench.run(&["init", "--store", "sqlite:text.db"]).failed(1, &["not a SQLite database"]);
-    with_database(&bench, "other.db", async |db| {
-        db.execute("CREATE TABLE t (a)").await.unwrap();
-    });
+    database(&bench, "other.db").execute_batch("CREATE TABLE t (a)").unwrap();
     bench.run(&["init", "--store", "sqlite:other.db"]).failed(1, &["not a synckit store"]);
     bench.run(&["init", "--store", "sqlite:no/such/folder/a.db"]).failed(1, &[]);
 }
@@ -89,13 +78,12 @@ fn other_files_are_no_stores() {
 #[test]
 fn a_locked_store_is_waited_for_and_given_up() {
     let bench = Bench::with(&["a"]);
-    with_database(&bench, "a.db", async |db| {
-        db.execute("BEGIN IMMEDIATE").await.unwrap();
-        let url = "sqlite:a.db?busy_timeout_ms=50";
-        let append = ["append", "--store", url, "--type", "t", "--aggregate", "x", "--data", "1"];
-        bench.run(&append).failed(1, &["write lock"]);
-        bench.run(&["status", "--store", url]).ok();
-        db.execute("ROLLBACK").await.unwrap();
-        bench.run(&append).ok();
-    });
+    let db = database(&bench, "a.db");
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let url = "sqlite:a.db?busy_timeout_ms=50";
+    let append = ["append", "--store", url, "--type", "t", "--aggregate", "x", "--data", "1"];
+    bench.run(&append).failed(1, &["write lock"]);
+    bench.run(&["status", "--store", url]).ok();
+    db.execute_batch("ROLLBACK").unwrap();
+    bench.run(&append).ok();
 }

@@ -1,7 +1,5 @@
 //! Moving stores, and examining them.
 
-use sqlx::{Connection as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
-
 use crate::support::Bench;
 
 /// A store with `count` events, and the bench that it is on.
@@ -119,13 +117,7 @@ fn a_copy_that_was_killed_goes_on_and_is_no_store_before() {
 }
 
 fn change(bench: &Bench, statement: &'static str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let options = SqliteConnectOptions::new().filename(bench.dir.path().join("old.db"));
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        connection.execute(statement).await.unwrap();
-        connection.close().await.unwrap();
-    });
+    rusqlite::Connection::open(bench.dir.path().join("old.db")).unwrap().execute_batch(statement).unwrap();
 }
 
 #[test]

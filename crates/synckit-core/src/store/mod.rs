@@ -1,6 +1,7 @@
 //! The contract of stores.
 
 mod maintenance;
+mod page;
 mod read;
 mod settings;
 mod write;
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 
 pub use self::{
     maintenance::{Rows, Standing, StoreMaintenance, Table},
+    page::PageBuilder,
     read::{
         CheckpointRow, LogEntry, LogPage, OpenConflict, QuarantineSide, Quarantined, ReadRequest, ReviewRow,
         StoredDecision,
