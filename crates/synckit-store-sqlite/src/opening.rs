@@ -64,6 +64,7 @@ pub(crate) fn open(config: &SqliteConfig, how: &How) -> Result<Opened> {
     }
     let (label, mode) = schema::label_and_mode(&connection)?;
     let node = lookup::node(&connection)?;
+    tracing::debug!(log = %node.log, node = %node.node, position = node.head.position, "store opened");
     let mut identity = Identity::new(node.log, node.node, label, mode);
     identity.former = node.former;
     let again = config.clone();

@@ -25,7 +25,7 @@ pub(crate) trait Columns {
     }
 
     fn blob(&self, i: usize) -> Result<&[u8]> {
-        self.value(i)?.as_blob().map_err(|e| unlike(i, e))
+        self.value(i)?.as_bytes().map_err(|e| unlike(i, e))
     }
 
     fn number(&self, i: usize) -> Result<u64> {
@@ -37,7 +37,7 @@ pub(crate) trait Columns {
     }
 
     fn optional_blob(&self, i: usize) -> Result<Option<&[u8]>> {
-        self.value(i)?.as_blob_or_null().map_err(|e| unlike(i, e))
+        self.value(i)?.as_bytes_or_null().map_err(|e| unlike(i, e))
     }
 
     /// Origin, counter, timestamp and parents, in four columns.

@@ -242,7 +242,7 @@ pub(crate) fn settle(connection: &mut Connection, config: &SqliteConfig) -> Resu
     }
     let new = config.settings.new_node();
     tx.execute(
-        "UPDATE node SET home = ?, former = former || node, node = ?, log = ?, counter = 0",
+        "UPDATE node SET home = ?, former = CAST(former || node AS BLOB), node = ?, log = ?, counter = 0",
         params![home, new.node.to_bytes(), new.log.to_bytes()],
     )
     .map_err(failed)?;
