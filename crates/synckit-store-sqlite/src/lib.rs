@@ -19,6 +19,7 @@ mod read;
 mod schema;
 mod store;
 mod turn;
+mod wal;
 mod write;
 
 pub use crate::{

@@ -12,7 +12,7 @@ use synckit_core::{
 };
 
 use crate::{
-    query::{all, each, first, one},
+    query::{Query, all, each, first, one},
     read,
     row::{Columns as _, signed},
 };
@@ -64,10 +64,10 @@ pub(crate) fn look_up(
     claimed: Claimed,
     known: &mut Known,
 ) -> Result<()> {
+    let mut entries = Query::new(connection, OPERATION, KNOWN_ENTRY)?;
     for id in &lookup.ids {
-        if let Some(entry) = known_entry(connection, id)? {
-            known.entries.insert(id.clone(), entry);
-        }
+        let entry = entries.first([id.as_str()], known_entry)?;
+        known.entries.extend(entry.map(|entry| (id.clone(), entry)));
         if claimed.withdrawn {
             claims(connection, "withdrawn", id, &mut known.withdrawn)?;
         }
@@ -82,16 +82,16 @@ pub(crate) fn look_up(
         })?;
         known.decisions.extend(decision.map(|decision| (vertex.clone(), decision)));
     }
+    let mut heads = Query::new(connection, OPERATION, "SELECT heads FROM aggregates WHERE aggregate_id = ?")?;
     for aggregate in &lookup.aggregates {
-        let sql = "SELECT heads FROM aggregates WHERE aggregate_id = ?";
-        let heads =
-            first(connection, OPERATION, sql, [aggregate.as_str()], |row| decode_heads(row.blob(0)?))?;
+        let heads = heads.first([aggregate.as_str()], |row| decode_heads(row.blob(0)?))?;
         known.heads.extend(heads.map(|heads| (aggregate.clone(), heads)));
     }
+    let sql = "SELECT id FROM stamps WHERE origin = ? AND counter = ? ORDER BY id LIMIT 1";
+    let mut own_ids = Query::new(connection, OPERATION, sql)?;
     for counter in &lookup.own_counters {
-        let sql = "SELECT id FROM stamps WHERE origin = ? AND counter = ? ORDER BY id LIMIT 1";
         let of = (known.node.node.to_bytes(), signed(*counter));
-        let own = first(connection, OPERATION, sql, of, |row| EventId::new(row.text(0)?))?;
+        let own = own_ids.first(of, |row| EventId::new(row.text(0)?))?;
         known.own.extend(own.map(|id| (*counter, id)));
     }
     if !lookup.events.is_empty() {
@@ -111,18 +111,17 @@ pub(crate) fn look_up(
 }
 
 /// The entry that counts for an id.
-fn known_entry(connection: &Connection, id: &EventId) -> Result<Option<KnownEntry>> {
-    let sql = "SELECT position, event_type, aggregate_id, origin, counter, timestamp, parents, content, stub \
-               FROM entries WHERE id = ? AND superseded = 0";
-    first(connection, OPERATION, sql, [id.as_str()], |row| {
-        Ok(KnownEntry {
-            position: row.number(0)?,
-            event_type: EventType::new(row.text(1)?)?,
-            aggregate: AggregateId::new(row.text(2)?)?,
-            stamp: row.stamp(3)?,
-            content: Hash::from_slice(row.blob(7)?)?,
-            stub: row.number(8)? != 0,
-        })
+const KNOWN_ENTRY: &str = "SELECT position, event_type, aggregate_id, origin, counter, timestamp, parents, content, stub \
+                           FROM entries WHERE id = ? AND superseded = 0";
+
+fn known_entry(row: &Row<'_>) -> Result<KnownEntry> {
+    Ok(KnownEntry {
+        position: row.number(0)?,
+        event_type: EventType::new(row.text(1)?)?,
+        aggregate: AggregateId::new(row.text(2)?)?,
+        stamp: row.stamp(3)?,
+        content: Hash::from_slice(row.blob(7)?)?,
+        stub: row.number(8)? != 0,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::{
     pool::Pool,
     row::signed,
     schema::{self, Found},
+    wal::WriteBack,
 };
 
 const READERS: u32 = 4;
@@ -23,8 +24,6 @@ const WRITER_CACHE: i64 = -32_768;
 const READER_CACHE: i64 = -4_096;
 /// Statements kept ready by each connection.
 const STATEMENTS: usize = 128;
-/// Writes touch many pages more than once; a small interval would copy them again and again. In pages.
-const CHECKPOINT_AFTER: i64 = 8_192;
 
 /// How a store is to be opened.
 #[derive(Debug)]
@@ -41,6 +40,7 @@ pub(crate) enum How {
 pub(crate) struct Opened {
     pub(crate) writer: Arc<Pool>,
     pub(crate) readers: Arc<Pool>,
+    pub(crate) write_back: Arc<WriteBack>,
     pub(crate) identity: Identity,
     pub(crate) copied: Option<(NodeId, NodeId)>,
     pub(crate) head: u64,
@@ -67,8 +67,13 @@ pub(crate) fn open(config: &SqliteConfig, how: &How) -> Result<Opened> {
     tracing::debug!(log = %node.log, node = %node.node, position = node.head.position, "store opened");
     let mut identity = Identity::new(node.log, node.node, label, mode);
     identity.former = node.former;
-    let again = config.clone();
-    let writer = Arc::new(Pool::new(1, move || connect(&again, false)));
+    let write_back = Arc::new(WriteBack::default());
+    write_back.watch(&mut connection)?;
+    let (again, told) = (config.clone(), Arc::clone(&write_back));
+    let writer = Arc::new(Pool::new(1, move || {
+        let mut connection = connect(&again, false)?;
+        told.watch(&mut connection).map(|()| connection)
+    }));
     writer.put(connection);
     let readers = match config.path {
         // A database in memory is there for its one connection only.
@@ -82,7 +87,7 @@ pub(crate) fn open(config: &SqliteConfig, how: &How) -> Result<Opened> {
             }))
         }
     };
-    Ok(Opened { writer, readers, identity, copied, head: node.head.position })
+    Ok(Opened { writer, readers, write_back, identity, copied, head: node.head.position })
 }
 
 /// A connection; all of them are set up alike.
@@ -120,7 +125,6 @@ fn connect(config: &SqliteConfig, create: bool) -> Result<Connection> {
     set("foreign_keys", &false)?;
     set("cache_size", &WRITER_CACHE)?;
     set("temp_store", &"memory")?;
-    set("wal_autocheckpoint", &CHECKPOINT_AFTER)?;
     Ok(connection)
 }
 

@@ -26,14 +26,17 @@ pub(crate) fn record(connection: &Connection, entries: &[NewEntry], known: &[Kno
     // Only a stamp that is known without its entry can be there already, or come twice.
     if known.is_empty() {
         let failed = failed(RECORD);
-        let sql = "INSERT INTO stamps VALUES (?, ?, ?, ?, ?) \
-                   ON CONFLICT (origin, counter, id, share) DO UPDATE SET position = excluded.position";
+        // An upsert would keep a statement journal for each of them.
+        let sql = "INSERT OR IGNORE INTO stamps VALUES (?1, ?2, ?3, ?4, ?5)";
         let mut insert = connection.prepare_cached(sql).map_err(failed)?;
+        let sql = "UPDATE stamps SET position = ?5 WHERE origin = ?1 AND counter = ?2 AND id = ?3 AND share = ?4";
         for e in entries {
             let (origin, counter, share) = (e.stamp.origin, e.stamp.counter, e.share());
             let (id, position) = (e.event.id.as_str(), signed(e.position));
             let row = (origin.to_bytes(), signed(counter), id, share.to_be_bytes(), position);
-            insert.execute(row).map_err(failed)?;
+            if insert.execute(row).map_err(failed)? == 0 {
+                run(connection, RECORD, sql, row)?;
+            }
             news.entry(origin).or_default().push((counter, share));
         }
     } else {

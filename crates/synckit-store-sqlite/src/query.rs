@@ -1,6 +1,6 @@
 //! Statements, each prepared once by a connection and kept ready.
 
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{CachedStatement, Connection, Params, Row};
 use synckit_core::Result;
 
 use crate::error::failed;
@@ -46,10 +46,31 @@ pub(crate) fn first<T>(
     params: impl Params,
     read: impl FnOnce(&Row<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
-    let failed = failed(operation);
-    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-    let mut rows = statement.query(params).map_err(failed)?;
-    rows.next().map_err(failed)?.map(read).transpose()
+    Query::new(connection, operation, sql)?.first(params, read)
+}
+
+/// A query that is made many times.
+pub(crate) struct Query<'a> {
+    operation: &'static str,
+    statement: CachedStatement<'a>,
+}
+
+impl<'a> Query<'a> {
+    pub(crate) fn new(connection: &'a Connection, operation: &'static str, sql: &str) -> Result<Self> {
+        let statement = connection.prepare_cached(sql).map_err(failed(operation))?;
+        Ok(Self { operation, statement })
+    }
+
+    /// The first row, if there is one.
+    pub(crate) fn first<T>(
+        &mut self,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let failed = failed(self.operation);
+        let mut rows = self.statement.query(params).map_err(failed)?;
+        rows.next().map_err(failed)?.map(read).transpose()
+    }
 }
 
 /// The row of a query that has one.

@@ -28,6 +28,7 @@ use crate::{
     pool::Pool,
     progress, read,
     turn::Turns,
+    wal::WriteBack,
     write,
 };
 
@@ -41,6 +42,7 @@ pub struct SqliteStore(Arc<Inner>);
 struct Inner {
     writer: Arc<Pool>,
     readers: Arc<Pool>,
+    write_back: Arc<WriteBack>,
     config: SqliteConfig,
     identity: Mutex<Identity>,
     copied: Option<(NodeId, NodeId)>,
@@ -87,6 +89,7 @@ impl SqliteStore {
         Ok(Self(Arc::new(Inner {
             writer: opened.writer,
             readers: opened.readers,
+            write_back: opened.write_back,
             config,
             identity: Mutex::new(opened.identity),
             copied: opened.copied,
@@ -130,7 +133,9 @@ impl SqliteStore {
             tx.commit().map_err(failed)?;
             Ok(changed)
         };
-        self.0.writer.run(operation, transaction).await
+        let changed = self.0.writer.run(operation, transaction).await?;
+        self.0.write_back.start_if_due(&self.0.readers);
+        Ok(changed)
     }
 }
 
@@ -138,7 +143,7 @@ impl SqliteStore {
 struct Done {
     written: Written,
     node: NodeState,
-    _freed_later: (Changes, Known),
+    freed_later: (Changes, Known),
 }
 
 impl Inner {
@@ -159,7 +164,7 @@ impl Inner {
         }
         // Another process may have given the node a new id.
         let node = changes.node.clone().unwrap_or(before);
-        Ok(Done { written, node, _freed_later: (changes, known) })
+        Ok(Done { written, node, freed_later: (changes, known) })
     }
 
     fn is_now(&self, node: &NodeState) {
@@ -185,6 +190,8 @@ impl EventStore for SqliteStore {
     async fn write(&self, write: Write) -> Result<Written> {
         let done = self.change("write", move |inner, connection| inner.write(connection, write)).await?;
         self.0.is_now(&done.node);
+        // Thousands of small pieces: nobody has to wait for that.
+        drop(tokio::task::spawn_blocking(move || drop(done.freed_later)));
         Ok(done.written)
     }
 

@@ -81,14 +81,18 @@ fn entries(connection: &Connection, new: &[NewEntry]) -> Result<()> {
     Ok(())
 }
 
+/// Most aggregates are known. To update them by their key takes no statement journal, which an upsert keeps.
 fn heads(connection: &Connection, new: &[NewHeads]) -> Result<()> {
     let failed = failed(OPERATION);
-    let sql = "INSERT INTO aggregates VALUES (?, ?, ?) \
-               ON CONFLICT (aggregate_id) DO UPDATE SET heads = excluded.heads, conflict = excluded.conflict";
-    let mut insert = connection.prepare_cached(sql).map_err(failed)?;
+    let sql = "UPDATE aggregates SET heads = ?2, conflict = ?3 WHERE aggregate_id = ?1";
+    let mut update = connection.prepare_cached(sql).map_err(failed)?;
+    let mut insert = connection.prepare_cached("INSERT INTO aggregates VALUES (?1, ?2, ?3)").map_err(failed)?;
     for new in new {
         let conflict = new.conflict.as_ref().map(|c| c.as_str());
-        insert.execute((new.aggregate.as_str(), encode_heads(&new.heads), conflict)).map_err(failed)?;
+        let row = (new.aggregate.as_str(), encode_heads(&new.heads), conflict);
+        if update.execute((row.0, &row.1, row.2)).map_err(failed)? == 0 {
+            insert.execute(row).map_err(failed)?;
+        }
     }
     Ok(())
 }
