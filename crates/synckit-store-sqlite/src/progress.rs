@@ -29,7 +29,8 @@ pub(crate) fn record(connection: &Connection, entries: &[NewEntry], known: &[Kno
         // An upsert would keep a statement journal for each of them.
         let sql = "INSERT OR IGNORE INTO stamps VALUES (?1, ?2, ?3, ?4, ?5)";
         let mut insert = connection.prepare_cached(sql).map_err(failed)?;
-        let sql = "UPDATE stamps SET position = ?5 WHERE origin = ?1 AND counter = ?2 AND id = ?3 AND share = ?4";
+        let sql =
+            "UPDATE stamps SET position = ?5 WHERE origin = ?1 AND counter = ?2 AND id = ?3 AND share = ?4";
         for e in entries {
             let (origin, counter, share) = (e.stamp.origin, e.stamp.counter, e.share());
             let (id, position) = (e.event.id.as_str(), signed(e.position));

@@ -2,11 +2,11 @@
 //!
 //! SQLite has the commit that makes the log long enough write it back, and whoever waits for that commit waits for that,
 //! too. Here, another connection does it. It never gets to the end while writes go on, and so the log would grow and grow:
-//! at several times the length, a commit does what is left after all.
+//! at twice the length, a commit does what is left after all.
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicI32, Ordering},
+    atomic::{AtomicI32, Ordering},
 };
 
 use rusqlite::{Connection, hooks::Wal};
@@ -18,13 +18,13 @@ use crate::{error::failed, pool::Pool};
 /// interval would copy them again and again.
 const WRITE_BACK_AFTER: i32 = 8_192;
 /// From so many pages on, by the commit that sees it.
-const BY_THE_COMMIT_AFTER: i32 = 4 * WRITE_BACK_AFTER;
+const BY_THE_COMMIT_AFTER: i32 = 2 * WRITE_BACK_AFTER;
 
-/// How long the log is, and whether it is being written back.
+/// How long the log is, and how long it was when it was last written back beside the writes.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBack {
     pages: AtomicI32,
-    running: AtomicBool,
+    started_at: AtomicI32,
 }
 
 impl WriteBack {
@@ -45,11 +45,16 @@ impl WriteBack {
     }
 
     /// Writes the log back if it is long, without keeping the caller waiting.
-    pub(crate) fn start_if_due(self: &Arc<Self>, readers: &Arc<Pool>) {
-        if self.pages.load(Ordering::Relaxed) < WRITE_BACK_AFTER || self.running.swap(true, Ordering::AcqRel) {
+    pub(crate) fn start_if_due(&self, readers: &Arc<Pool>) {
+        let pages = self.pages.load(Ordering::Relaxed);
+        let started_at = self.started_at.load(Ordering::Relaxed);
+        // A log that is shorter than it was has begun anew.
+        let grown = if pages < started_at { pages } else { pages - started_at };
+        if grown < WRITE_BACK_AFTER {
             return;
         }
-        let (this, readers) = (Arc::clone(self), Arc::clone(readers));
+        self.started_at.store(pages, Ordering::Relaxed);
+        let readers = Arc::clone(readers);
         tokio::spawn(async move {
             let operation = "write back";
             let write_back = move |connection: &mut Connection| {
@@ -59,7 +64,6 @@ impl WriteBack {
             if let Err(error) = readers.run(operation, write_back).await {
                 tracing::debug!(%error, "the write-ahead log was not written back");
             }
-            this.running.store(false, Ordering::Release);
         });
     }
 }

@@ -86,7 +86,8 @@ fn heads(connection: &Connection, new: &[NewHeads]) -> Result<()> {
     let failed = failed(OPERATION);
     let sql = "UPDATE aggregates SET heads = ?2, conflict = ?3 WHERE aggregate_id = ?1";
     let mut update = connection.prepare_cached(sql).map_err(failed)?;
-    let mut insert = connection.prepare_cached("INSERT INTO aggregates VALUES (?1, ?2, ?3)").map_err(failed)?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO aggregates VALUES (?1, ?2, ?3)").map_err(failed)?;
     for new in new {
         let conflict = new.conflict.as_ref().map(|c| c.as_str());
         let row = (new.aggregate.as_str(), encode_heads(&new.heads), conflict);

@@ -66,12 +66,10 @@ impl Run<'_> {
         }
         let mut said = None;
         let mut page = self.read_own(session, from).await?;
+        let mut expected = None;
         loop {
             let (next, has_more) = (page.next.position, page.has_more);
-            let mut entries = std::mem::take(&mut page.entries);
-            if planted(Plant::BurstDropped) {
-                entries.truncate(8);
-            }
+            let entries = std::mem::take(&mut page.entries);
             if entries.is_empty() {
                 self.acknowledged(said.take()).await?;
                 let covered = next.min(session.compared);
@@ -84,20 +82,28 @@ impl Run<'_> {
                     return Ok(skewed);
                 }
                 page = self.read_own(session, next).await?;
+                expected = None;
                 continue;
             }
+            let request = self.push_request(session, &entries, expected.take());
             let following = async {
                 if !has_more {
                     return None;
                 }
-                let page = self.read_own(session, next).await;
-                if let Ok(page) = &page {
-                    session.transport.expect_push(self.push_request(session, &page.entries)).await;
-                }
-                Some(page)
+                Some(match self.read_own(session, next).await {
+                    Ok(page) => {
+                        let request = self.push_request(session, &page.entries, None);
+                        session.transport.expect_push(request.clone()).await;
+                        Ok((page, request))
+                    }
+                    Err(error) => Err(error),
+                })
             };
-            let (reply, following, recorded) =
-                tokio::join!(self.offer(session, &entries), following, self.acknowledged(said.take()));
+            let (reply, following, recorded) = tokio::join!(
+                self.offer(session, &request, &entries),
+                following,
+                self.acknowledged(said.take())
+            );
             recorded?;
             session.checkpoint.push = next.min(session.compared);
             if planted(Plant::CheckpointBeforePush) && reply.is_err() {
@@ -113,7 +119,9 @@ impl Run<'_> {
             }
             skewed.extend(page_skewed);
             match following {
-                Some(Ok(read)) => (said, page) = (Some(acknowledged), read),
+                Some(Ok((read, request))) => {
+                    (said, page, expected) = (Some(acknowledged), read, Some(request));
+                }
                 last => {
                     self.acknowledged(Some(acknowledged)).await?;
                     return last.transpose().map(|_| skewed);
@@ -133,11 +141,25 @@ impl Run<'_> {
             // A plain log would hand the kit's own events on as if they were its own.
             page.entries.retain(|e| !e.event.event_type.is_reserved());
         }
+        if planted(Plant::BurstDropped) {
+            page.entries.truncate(8);
+        }
         Ok(page)
     }
 
-    fn push_request(&self, session: &Session, entries: &[LogEntry]) -> PushRequest {
+    /// The push of these entries: the one that was expected, unless the node has a new name since.
+    fn push_request(
+        &self,
+        session: &Session,
+        entries: &[LogEntry],
+        expected: Option<PushRequest>,
+    ) -> PushRequest {
         let identity = self.node.store.identity();
+        if let Some(request) = expected
+            && (request.node, request.from) == (identity.node, Some(identity.log))
+        {
+            return request;
+        }
         PushRequest {
             log: Some(session.peer.log),
             node: identity.node,
@@ -146,8 +168,12 @@ impl Run<'_> {
         }
     }
 
-    async fn offer(&self, session: &Session, entries: &[LogEntry]) -> Result<PushReply> {
-        let request = self.push_request(session, entries);
+    async fn offer(
+        &self,
+        session: &Session,
+        request: &PushRequest,
+        entries: &[LogEntry],
+    ) -> Result<PushReply> {
         let reply = self.request(|| session.transport.push(request.clone())).await?;
         let complete = reply.acks.len() == entries.len()
             && reply.acks.iter().zip(entries).all(|((id, _), entry)| *id == entry.event.id);
@@ -249,7 +275,8 @@ impl Run<'_> {
             if entries.is_empty() {
                 continue;
             }
-            let reply = self.offer(session, &entries).await?;
+            let request = self.push_request(session, &entries, None);
+            let reply = self.offer(session, &request, &entries).await?;
             self.check_head(session, reply.head).await?;
             let (acknowledged, still) = self.digest(session, &entries, reply, rows.to_vec());
             self.acknowledged(Some(acknowledged)).await?;
