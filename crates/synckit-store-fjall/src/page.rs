@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use synckit_core::{
-    Hash, Lacking, Mark, Result,
-    store::{LogEntry, LogPage, ReadRequest},
+    Hash, Lacking, Result,
+    store::{LogEntry, LogPage, PageBuilder, ReadRequest},
 };
 
 use crate::{keys, lookup, progress, read, schema, view::View};
@@ -22,30 +22,22 @@ pub(crate) fn page(view: &View<'_>, request: &ReadRequest) -> Result<LogPage> {
     };
     let few = lacking.as_ref().filter(|lacking| lacking.count() <= FEW);
     let mut source = Source::new(view, request, few, lacking.as_ref())?;
-    let (mut entries, mut bytes) = (Vec::new(), 0);
-    let mut reached = head.position.max(request.after.min(head.position));
+    let mut page = PageBuilder::new(request, lacking.as_ref(), head);
     while let Some((position, entry)) = source.next().transpose()? {
-        let entry = match entry {
-            // It is beyond the page.
-            Err(_) if entries.len() == request.page_limit() => {
-                reached = position - 1;
-                break;
-            }
-            entry => entry?,
-        };
-        let Some(shaped) = request.shape_for(lacking.as_ref(), entry) else { continue };
-        bytes += shaped.size();
-        let over = bytes > request.page_bytes() && !entries.is_empty();
-        if entries.len() == request.page_limit() || over {
-            // Everything before the first entry left out was given or passed over.
-            reached = position - 1;
+        if entry.is_err() && page.is_full() {
+            page.end_before(position);
             break;
         }
-        entries.push(shaped);
+        // Each row has a checksum.
+        if !page.take_verified(entry?) {
+            break;
+        }
     }
-    let hash = read::hashes(view, &[reached])?.pop().flatten().unwrap_or(Hash::ZERO);
-    let next = Mark { position: reached, hash };
-    Ok(LogPage { entries, next, head, has_more: reached < head.position })
+    let hash = match page.end() {
+        (_, Some(hash)) => hash,
+        (end, None) => read::hashes(view, &[end])?.pop().flatten().unwrap_or(Hash::ZERO),
+    };
+    Ok(page.finish(hash))
 }
 
 /// An entry with its position, which is known of one that is damaged, too.

@@ -8,8 +8,8 @@ use synckit_core::{
     graph::{AggregateGraph, Head, Vertex},
     plan::{Changes, Claim, Known, KnownEntry, Lookup, NodeState, vertex_of},
     store::{
-        Checkpoint, LogEntry, LogPage, OpenConflict, QuarantineSide, Quarantined, ReadRequest, ReviewRow,
-        Standing, StoredDecision,
+        Checkpoint, LogEntry, LogPage, OpenConflict, PageBuilder, QuarantineSide, Quarantined, ReadRequest,
+        ReviewRow, Standing, StoredDecision,
     },
 };
 
@@ -248,27 +248,14 @@ impl State {
             Some(few) if few.count() <= FEW => Box::new(self.positions(few, request.after).into_iter()),
             _ => Box::new(request.after.saturating_add(1)..=end),
         };
-        let (mut entries, mut bytes) = (Vec::new(), 0);
-        let mut reached = end.max(request.after.min(end));
-        for position in positions {
-            let entry = self.entry(position).cloned();
-            let Some(entry) = entry.and_then(|e| request.shape_for(lacking.as_ref(), e)) else { continue };
-            bytes += entry.size();
-            if entries.len() == request.page_limit() || (bytes > request.page_bytes() && !entries.is_empty())
-            {
-                // Everything before the first entry left out was given or passed over.
-                reached = position - 1;
-                break;
-            }
-            entries.push(entry);
-        }
-        let hash = self.hash(reached).unwrap_or(Hash::ZERO);
-        LogPage {
-            entries,
-            next: synckit_core::Mark { position: reached, hash },
-            head: self.node.head,
-            has_more: reached < end,
-        }
+        let mut page = PageBuilder::new(request, lacking.as_ref(), self.node.head);
+        let mut entries = positions.filter_map(|position| self.entry(position).cloned());
+        while entries.next().is_some_and(|entry| page.take_verified(entry)) {}
+        let hash = match page.end() {
+            (_, Some(hash)) => hash,
+            (end, None) => self.hash(end).unwrap_or(Hash::ZERO),
+        };
+        page.finish(hash)
     }
 
     fn positions(&self, lacking: &Lacking, after: u64) -> BTreeSet<u64> {

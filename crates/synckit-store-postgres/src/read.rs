@@ -2,9 +2,10 @@
 
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use synckit_core::{
-    AggregateId, ConflictId, EventId, Hash, Lacking, LogId, Mark, Result, VertexId, content_hash,
-    decode_parents,
-    store::{Checkpoint, LogEntry, LogPage, OpenConflict, ReadRequest, ReviewRow, StoredDecision},
+    AggregateId, ConflictId, EventId, Hash, Lacking, LogId, Mark, Result, VertexId, decode_parents,
+    store::{
+        Checkpoint, LogEntry, LogPage, OpenConflict, PageBuilder, ReadRequest, ReviewRow, StoredDecision,
+    },
 };
 
 use crate::{
@@ -37,53 +38,33 @@ pub(crate) async fn page(
     };
     let few = lacking.as_ref().filter(|lacking| lacking.count() <= FEW);
     let many = lacking.as_ref().filter(|_| few.is_none());
-    let (mut entries, mut bytes, mut last) = (Vec::new(), 0, request.after);
+    let mut page = PageBuilder::new(request, lacking.as_ref(), head);
+    let mut last = request.after;
     if let (Some(lacking), 0) = (many, request.after) {
         last = first_of(connection, tenant, lacking).await?.map_or(head.position, |first| first - 1);
     }
-    let mut reached = head;
     let mut batch = FIRST_BATCH;
     'pages: while last < head.position {
-        let wanted = batch.min(request.page_limit().saturating_sub(entries.len()) + 1);
+        let wanted = batch.min(page.room() + 1);
         let fetched = fetch(connection, tenant, request, few, last, wanted).await?;
         let full = fetched.len() == wanted;
         let size: usize = fetched.iter().map(LogEntry::size).sum();
         batch = (BATCH_BYTES * wanted / size.max(1)).clamp(1, LARGEST_BATCH);
-        for read in fetched {
-            let mark = Mark { position: read.position, hash: read.hash };
-            if let Some(shaped) = request.shape_for(lacking.as_ref(), read) {
-                bytes += shaped.size();
-                let over = bytes > request.page_bytes() && !entries.is_empty();
-                if entries.len() == request.page_limit() || over {
-                    // Everything before the first entry left out was given or passed over.
-                    reached = mark_at(connection, tenant, mark.position - 1).await?;
-                    break 'pages;
-                }
-                entries.push(verified(shaped)?);
+        for entry in fetched {
+            last = entry.position;
+            if !page.take(entry)? {
+                break 'pages;
             }
-            last = mark.position;
         }
         if !full {
             break;
         }
     }
-    if reached.position < request.after {
-        reached = mark_at(connection, tenant, request.after.min(head.position)).await?;
-    }
-    Ok(LogPage { entries, next: reached, head, has_more: reached.position < head.position })
-}
-
-/// The entry, if its content is what it was.
-fn verified(entry: LogEntry) -> Result<LogEntry> {
-    if entry.stub || content_hash(&entry.event) == entry.content {
-        return Ok(entry);
-    }
-    Err(packed::damaged(format!("{} at position {} is not what it was", entry.event.id, entry.position)))
-}
-
-async fn mark_at(connection: &mut PgConnection, tenant: i32, position: u64) -> Result<Mark> {
-    let hash = hashes(connection, tenant, &[position]).await?.pop().flatten().unwrap_or(Hash::ZERO);
-    Ok(Mark { position, hash })
+    let hash = match page.end() {
+        (_, Some(hash)) => hash,
+        (end, None) => hashes(connection, tenant, &[end]).await?.pop().flatten().unwrap_or(Hash::ZERO),
+    };
+    Ok(page.finish(hash))
 }
 
 /// Origins, and the first and the last counters of ranges, as three parameters.
@@ -207,7 +188,7 @@ pub(crate) async fn load(
         let found = query.fetch_all(&mut *connection).await.map_err(from_sqlx("load"))?;
         entries.extend(rows(&found, packed::entry)?);
     }
-    entries.into_iter().map(verified).collect()
+    entries.into_iter().map(LogEntry::verified).collect()
 }
 
 /// Aggregates of a query with the parameters tenant, name and limit.

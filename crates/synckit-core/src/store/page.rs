@@ -41,7 +41,7 @@ impl<'a> PageBuilder<'a> {
     /// Whether the page has as many entries as it may have: the next one that is asked for ends it.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.entries.len() == self.request.page_limit()
+        self.room() == 0
     }
 
     /// Whether an entry may be asked for, going by a few of its columns. If not, the store need not read the others; it tells
@@ -71,17 +71,45 @@ impl<'a> PageBuilder<'a> {
     /// [`ErrorKind::Corrupt`] if it goes into the page, and its content is not what it was.
     pub fn take(&mut self, entry: LogEntry) -> Result<bool> {
         let at = Mark { position: entry.position, hash: entry.hash };
-        if let Some(shaped) = self.request.shape_for(self.lacking, entry) {
-            self.bytes += shaped.size();
-            let over = self.bytes > self.request.page_bytes() && !self.entries.is_empty();
-            if self.is_full() || over {
-                self.left_out = Some(at.position);
-                return Ok(false);
-            }
-            self.entries.push(shaped.verified()?);
+        if let Some(entry) = self.fitting(entry) {
+            self.entries.push(entry.verified()?);
+        }
+        Ok(self.passed_unless_complete(at))
+    }
+
+    /// As [`take`](Self::take), of a store that knows by other means that the entry is what it was.
+    pub fn take_verified(&mut self, entry: LogEntry) -> bool {
+        let at = Mark { position: entry.position, hash: entry.hash };
+        let fitting = self.fitting(entry);
+        self.entries.extend(fitting);
+        self.passed_unless_complete(at)
+    }
+
+    /// The entry as it was asked for, if it was; if there is no more room for it, the page is complete.
+    fn fitting(&mut self, entry: LogEntry) -> Option<LogEntry> {
+        let position = entry.position;
+        let shaped = self.request.shape_for(self.lacking, entry)?;
+        self.bytes += shaped.size();
+        let over = self.bytes > self.request.page_bytes() && !self.entries.is_empty();
+        if self.is_full() || over {
+            self.left_out = Some(position);
+            return None;
+        }
+        Some(shaped)
+    }
+
+    const fn passed_unless_complete(&mut self, at: Mark) -> bool {
+        if self.left_out.is_some() {
+            return false;
         }
         self.passed = at;
-        Ok(true)
+        true
+    }
+
+    /// How many entries the page may still have.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.request.page_limit().saturating_sub(self.entries.len())
     }
 
     /// Completes the page before an entry that cannot be read, which is there all the same, and beyond a page that
