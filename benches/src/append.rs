@@ -36,7 +36,7 @@ pub(crate) fn run(world: &mut World) -> Outcome<Vec<Figure>> {
             Ok(rate(rows.entries, took))
         },
     )?;
-    let (bench, target) = ("append".into(), Target::RatioAtLeast(0.6));
+    let (bench, target) = ("append".into(), Target::RatioAtLeast(0.7));
     Ok(vec![Figure { bench, ours, raw, target, unit: "events/s" }])
 }
 

@@ -5,6 +5,7 @@ mod append;
 mod change;
 mod child;
 mod figure;
+mod fjall;
 mod load;
 mod memory;
 mod peer;
@@ -26,23 +27,24 @@ use crate::{
     world::{Outcome, World},
 };
 
-/// A bench: its name, its group, and what it does.
+/// A bench: its name, its groups, and what it does.
 struct Bench {
     name: &'static str,
-    group: &'static str,
+    groups: &'static [&'static str],
     run: fn(&mut World) -> Outcome<Vec<Figure>>,
 }
 
 /// All of them, in the order in which they run.
-const BENCHES: [Bench; 8] = [
-    Bench { name: "append", group: "sqlite", run: append::run },
-    Bench { name: "load", group: "sqlite", run: load::run },
-    Bench { name: "append-postgres", group: "postgres", run: postgres::append },
-    Bench { name: "load-postgres", group: "postgres", run: postgres::load },
-    Bench { name: "pull", group: "sync", run: sync::pull },
-    Bench { name: "push", group: "sync", run: sync::push },
-    Bench { name: "memory", group: "scale", run: memory::run },
-    Bench { name: "change", group: "scale", run: change::run },
+const BENCHES: [Bench; 9] = [
+    Bench { name: "append", groups: &["stores", "sqlite"], run: append::run },
+    Bench { name: "load", groups: &["stores", "sqlite"], run: load::run },
+    Bench { name: "append-postgres", groups: &["stores", "postgres"], run: postgres::append },
+    Bench { name: "load-postgres", groups: &["stores", "postgres"], run: postgres::load },
+    Bench { name: "append-fjall", groups: &["stores", "fjall"], run: fjall::append },
+    Bench { name: "pull", groups: &["sync"], run: sync::pull },
+    Bench { name: "push", groups: &["sync"], run: sync::push },
+    Bench { name: "memory", groups: &["scale"], run: memory::run },
+    Bench { name: "change", groups: &["scale"], run: change::run },
 ];
 
 #[derive(Debug, Parser)]
@@ -121,7 +123,7 @@ fn shown(figures: &[Figure], json: bool) -> bool {
 
 /// Runs the benches, and shows each figure as soon as it is known. Whether all targets were met.
 fn run(names: &[String], json: bool) -> Outcome<bool> {
-    let named = |bench: &Bench, name: &String| name == bench.name || name == bench.group;
+    let named = |bench: &Bench, name: &String| name == bench.name || bench.groups.contains(&name.as_str());
     if let Some(unknown) = names.iter().find(|name| !BENCHES.iter().any(|bench| named(bench, name))) {
         let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
         return Err(format!("there is no bench {unknown:?}; there are {}", known.join(", ")).into());

@@ -36,7 +36,8 @@ pub(crate) struct Rows {
     pub(crate) entries: usize,
 }
 
-/// The settings of a store's writer, and of its readers: as in `store.rs` of synckit-store-sqlite.
+/// The settings of a store's writer, as in `opening.rs` of synckit-store-sqlite, and the length at which it has its log
+/// written back.
 const SETTINGS: &str = "PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA foreign_keys = off; \
     PRAGMA temp_store = memory; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 8192";
 
