@@ -162,12 +162,13 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// Performs a write; gives what it has come to, and what is to be freed.
 fn perform(
     engine: &Engine,
     writer: &mut Writer,
     settings: &StoreSettings,
     request: Write,
-) -> Result<Written> {
+) -> Result<(Written, (Changes, Known))> {
     writer.about.standing.may_write()?;
     let view = engine.view("write");
     let mut known = Known::of(writer.node.state.clone());
@@ -181,7 +182,7 @@ fn perform(
     if !changes.is_empty() {
         write::store(engine, &view, writer, &changes)?;
     }
-    Ok(written)
+    Ok((written, (changes, known)))
 }
 
 #[async_trait]
@@ -195,7 +196,13 @@ impl EventStore for FjallStore {
     }
 
     async fn write(&self, write: Write) -> Result<Written> {
-        self.change("write", |engine, writer, settings| perform(engine, writer, settings, write)).await
+        let perform = |engine: &Engine, writer: &mut Writer, settings: &StoreSettings| {
+            perform(engine, writer, settings, write)
+        };
+        let (written, left) = self.change("write", perform).await?;
+        // Thousands of small pieces: nobody has to wait for that.
+        drop(tokio::task::spawn_blocking(move || drop(left)));
+        Ok(written)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<LogPage> {
