@@ -12,7 +12,7 @@ use crate::{
     pool::Pool,
     row::signed,
     schema::{self, Found},
-    wal::WriteBack,
+    wal,
 };
 
 const READERS: u32 = 4;
@@ -40,7 +40,6 @@ pub(crate) enum How {
 pub(crate) struct Opened {
     pub(crate) writer: Arc<Pool>,
     pub(crate) readers: Arc<Pool>,
-    pub(crate) write_back: Arc<WriteBack>,
     pub(crate) identity: Identity,
     pub(crate) copied: Option<(NodeId, NodeId)>,
     pub(crate) head: u64,
@@ -67,12 +66,12 @@ pub(crate) fn open(config: &SqliteConfig, how: &How) -> Result<Opened> {
     tracing::debug!(log = %node.log, node = %node.node, position = node.head.position, "store opened");
     let mut identity = Identity::new(node.log, node.node, label, mode);
     identity.former = node.former;
-    let write_back = Arc::new(WriteBack::default());
-    write_back.watch(&mut connection)?;
-    let (again, told) = (config.clone(), Arc::clone(&write_back));
+    wal::watch(&connection);
+    let again = config.clone();
     let writer = Arc::new(Pool::new(1, move || {
-        let mut connection = connect(&again, false)?;
-        told.watch(&mut connection).map(|()| connection)
+        let connection = connect(&again, false)?;
+        wal::watch(&connection);
+        Ok(connection)
     }));
     writer.put(connection);
     let readers = match config.path {
@@ -87,7 +86,7 @@ pub(crate) fn open(config: &SqliteConfig, how: &How) -> Result<Opened> {
             }))
         }
     };
-    Ok(Opened { writer, readers, write_back, identity, copied, head: node.head.position })
+    Ok(Opened { writer, readers, identity, copied, head: node.head.position })
 }
 
 /// A connection; all of them are set up alike.

@@ -28,7 +28,7 @@ use crate::{
     pool::Pool,
     progress, read,
     turn::Turns,
-    wal::WriteBack,
+    wal::{self, WriteBack},
     write,
 };
 
@@ -42,7 +42,7 @@ pub struct SqliteStore(Arc<Inner>);
 struct Inner {
     writer: Arc<Pool>,
     readers: Arc<Pool>,
-    write_back: Arc<WriteBack>,
+    write_back: WriteBack,
     config: SqliteConfig,
     identity: Mutex<Identity>,
     copied: Option<(NodeId, NodeId)>,
@@ -89,7 +89,7 @@ impl SqliteStore {
         Ok(Self(Arc::new(Inner {
             writer: opened.writer,
             readers: opened.readers,
-            write_back: opened.write_back,
+            write_back: WriteBack::default(),
             config,
             identity: Mutex::new(opened.identity),
             copied: opened.copied,
@@ -131,10 +131,10 @@ impl SqliteStore {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
             let changed = change(&inner, &tx)?;
             tx.commit().map_err(failed)?;
-            Ok(changed)
+            Ok((changed, wal::pages()))
         };
-        let changed = self.0.writer.run(operation, transaction).await?;
-        self.0.write_back.start_if_due(&self.0.readers);
+        let (changed, pages) = self.0.writer.run(operation, transaction).await?;
+        self.0.write_back.start_if_due(pages, &self.0.readers);
         Ok(changed)
     }
 }
