@@ -68,8 +68,8 @@ fn options(table: &str) -> KeyspaceCreateOptions {
     }
 }
 
-/// The rows that a store has written, in batches of [`APPEND_BATCH`] entries. Rows that a store writes again and again are
-/// in every batch that touches them, as they are in the end.
+/// The rows that a store has written, in batches of [`APPEND_BATCH`] entries and in the order of the log, as they come.
+/// Rows that a store writes again and again are in every batch that touches them, as they are in the end.
 struct Rows {
     all: [Vec<Row>; 6],
     batches: Vec<[Vec<Row>; 6]>,
@@ -99,6 +99,8 @@ impl Rows {
             }
         }
         for (batch, touched) in batches.iter_mut().zip(&touched) {
+            batch[1].sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
+            batch[2].sort_unstable_by(|(a, _), (b, _)| position_of(a).cmp(&position_of(b)));
             batch[4] = heads.iter().filter(|row| touched.contains(&row.0)).cloned().collect();
             batch[5].clone_from(small);
         }
@@ -129,10 +131,13 @@ impl Rows {
     }
 }
 
+fn position_of(bytes: &[u8]) -> Option<u64> {
+    bytes.last_chunk().map(|last| u64::from_be_bytes(*last))
+}
+
 /// The batch that a position, at the end of some bytes, is in.
 fn batch_of(bytes: &[u8]) -> Outcome<usize> {
-    let position = bytes.last_chunk().map(|last| u64::from_be_bytes(*last));
-    let before = position.and_then(|p| p.checked_sub(1)).ok_or("a row has no position")?;
+    let before = position_of(bytes).and_then(|p| p.checked_sub(1)).ok_or("a row has no position")?;
     Ok(usize::try_from(before)? / APPEND_BATCH)
 }
 
