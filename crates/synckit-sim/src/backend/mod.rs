@@ -2,6 +2,7 @@
 
 mod fjall;
 mod host;
+mod postgres;
 mod sqlite;
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 use synckit_core::{CursorMode, Environment, Error, ErrorKind, EventStore, Result};
 use synckit_store_mem::MemStore;
 
-pub use self::host::Host;
+pub use self::{host::Host, postgres::POSTGRES_URL};
 
 /// Which store a history runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Kind {
     Sqlite,
     /// A folder of fjall's a node.
     Fjall,
+    /// A tenant of a PostgreSQL database a node.
+    Postgres,
 }
 
 /// Where the stores of a history are made.
@@ -42,6 +45,7 @@ pub(crate) enum Disk {
     },
     Sqlite(sqlite::Disk),
     Fjall(fjall::Disk),
+    Postgres(Box<postgres::Disk>),
 }
 
 /// A copy of a disk, taken at some time.
@@ -50,6 +54,7 @@ pub(crate) enum Copy {
     Memory(MemStore),
     Sqlite(PathBuf),
     Fjall(PathBuf),
+    Postgres(postgres::Rows),
 }
 
 fn failed(what: &'static str) -> impl Fn(std::io::Error) -> Error {
@@ -71,6 +76,7 @@ impl Backend {
             }
             Kind::Sqlite => sqlite::Disk::create(host, mode, environment).map(Disk::Sqlite),
             Kind::Fjall => fjall::Disk::create(host, mode, environment).map(Disk::Fjall),
+            Kind::Postgres => postgres::Disk::create(host, mode, environment).map(Disk::postgres),
         }
     }
 
@@ -81,6 +87,9 @@ impl Backend {
             Copy::Memory(store) => Ok(Disk::memory(store.duplicate())),
             Copy::Sqlite(from) => sqlite::Disk::of_copy(host, from, mode, environment).map(Disk::Sqlite),
             Copy::Fjall(from) => fjall::Disk::of_copy(host, from, mode, environment).map(Disk::Fjall),
+            Copy::Postgres(from) => {
+                postgres::Disk::of_copy(host, from, mode, environment).map(Disk::postgres)
+            }
         }
     }
 }
@@ -90,11 +99,15 @@ impl Disk {
         Self::Memory { store, durable: Arc::default() }
     }
 
+    fn postgres(disk: postgres::Disk) -> Self {
+        Self::Postgres(Box::new(disk))
+    }
+
     /// For a planted bug: what is stored before the next write is all that a crash leaves.
     pub(crate) fn durable(&self) -> Option<(MemStore, Arc<Mutex<Option<MemStore>>>)> {
         match self {
             Self::Memory { store, durable } => Some((store.clone(), Arc::clone(durable))),
-            Self::Sqlite(_) | Self::Fjall(_) => None,
+            Self::Sqlite(_) | Self::Fjall(_) | Self::Postgres(_) => None,
         }
     }
 
@@ -104,6 +117,7 @@ impl Disk {
             Self::Memory { store, .. } => Arc::new(store.clone()),
             Self::Sqlite(disk) => Arc::new(disk.open.clone()),
             Self::Fjall(disk) => Arc::new(disk.open.clone()),
+            Self::Postgres(disk) => Arc::new(disk.open.clone()),
         }
     }
 
@@ -112,6 +126,7 @@ impl Disk {
             Self::Memory { .. } => return None,
             Self::Sqlite(disk) => &disk.host,
             Self::Fjall(disk) => &disk.host,
+            Self::Postgres(disk) => &disk.host,
         };
         Some(host.handle().clone())
     }
@@ -126,6 +141,7 @@ impl Disk {
             }
             Self::Sqlite(disk) => disk.reopen(),
             Self::Fjall(disk) => disk.reopen(),
+            Self::Postgres(disk) => disk.reopen(),
         }
     }
 
@@ -135,6 +151,7 @@ impl Disk {
             Self::Memory { store, .. } => Ok(Copy::Memory(store.duplicate())),
             Self::Sqlite(disk) => disk.copy().map(Copy::Sqlite),
             Self::Fjall(disk) => disk.copy().map(Copy::Fjall),
+            Self::Postgres(disk) => disk.copy().map(Copy::Postgres),
         }
     }
 
@@ -147,6 +164,7 @@ impl Disk {
             }
             (Self::Sqlite(disk), Copy::Sqlite(from)) => disk.restore(from),
             (Self::Fjall(disk), Copy::Fjall(from)) => disk.restore(from),
+            (Self::Postgres(disk), Copy::Postgres(from)) => disk.restore(from),
             _ => Err(Error::invalid("simulate", "a copy of another kind")),
         }
     }
