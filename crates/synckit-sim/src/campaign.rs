@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    backend::{Host, Kind},
+    backend::{Host, Kind, POSTGRES_URL},
     faults::Fault,
     ledger::Totals,
     plants::{self, Planted},
@@ -22,6 +22,10 @@ use crate::{
 
 /// Of so many seeds, one runs on SQLite as well, and another on fjall.
 const ON_FILES: u64 = 200;
+/// Of so many seeds, one runs on PostgreSQL as well.
+const ON_POSTGRES: u64 = 400;
+/// The remainder of those.
+const POSTGRES: u64 = 125;
 /// Of so many seeds, one runs twice.
 const TWICE: u64 = 50;
 /// Runs of fewer histories need not meet every fault.
@@ -48,6 +52,7 @@ struct Sum {
     histories: u64,
     on_sqlite: u64,
     on_fjall: u64,
+    on_postgres: u64,
     twice: u64,
     totals: Totals,
     faults: BTreeMap<Fault, u64>,
@@ -81,14 +86,15 @@ impl Sum {
         }
     }
 
-    fn print(&self, took: Duration) {
+    fn print(&self, took: Duration, host: &Host) {
         println!(
-            "{} histories in {:.1} s, {} of them on SQLite as well, {} on fjall and {} twice: {} events appended, {} entries logged, \
-             {} syncs, {} conflicts, {} decisions; converged in {} rounds at most",
+            "{} histories in {:.1} s, {} of them on SQLite as well, {} on fjall, {} on PostgreSQL and {} twice: {} events \
+             appended, {} entries logged, {} syncs, {} conflicts, {} decisions; converged in {} rounds at most",
             self.histories,
             took.as_secs_f64(),
             self.on_sqlite,
             self.on_fjall,
+            self.on_postgres,
             self.twice,
             self.totals.appends,
             self.totals.entries,
@@ -97,6 +103,9 @@ impl Sum {
             self.totals.decisions,
             self.most_rounds
         );
+        if !host.has_postgres() {
+            println!("none ran on PostgreSQL: {POSTGRES_URL} names no server");
+        }
         let faults =
             Fault::ALL.iter().map(|f| format!("{} {}", f.as_str(), self.faults.get(f).unwrap_or(&0)));
         println!("faults: {}", faults.collect::<Vec<_>>().join(", "));
@@ -160,7 +169,7 @@ pub fn run_campaign(campaign: Campaign, host: &Arc<Host>) -> bool {
         }
     });
     let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    sum.print(begun.elapsed());
+    sum.print(begun.elapsed(), host);
     for (seed, kind) in &sum.failures {
         explain(&Script::of(*seed), *kind, host);
     }
@@ -169,22 +178,31 @@ pub fn run_campaign(campaign: Campaign, host: &Arc<Host>) -> bool {
     sum.failures.is_empty() && short.is_empty()
 }
 
-/// Runs one history; some of them on files too, or a second time, which must leave the same trace and the same digest.
-fn one(seed: u64, host: &Arc<Host>, sum: &Mutex<Sum>) -> Outcome {
-    let script = Script::of(seed);
-    let outcome = run(&script, Kind::Memory, host, false);
-    let again = match seed % ON_FILES {
+/// On what a seed runs as well, if on anything.
+fn again(seed: u64, host: &Host) -> Option<Kind> {
+    if seed % ON_POSTGRES == POSTGRES {
+        return host.has_postgres().then_some(Kind::Postgres);
+    }
+    match seed % ON_FILES {
         0 => Some(Kind::Sqlite),
         seed if seed == ON_FILES / 2 => Some(Kind::Fjall),
         seed => seed.is_multiple_of(TWICE).then_some(Kind::Memory),
-    };
-    let other = again.map(|kind| (kind, run(&script, kind, host, false)));
+    }
+}
+
+/// Runs one history; some of them on other stores too, or a second time, which must leave the same trace and the same
+/// digest.
+fn one(seed: u64, host: &Arc<Host>, sum: &Mutex<Sum>) -> Outcome {
+    let script = Script::of(seed);
+    let outcome = run(&script, Kind::Memory, host, false);
+    let other = again(seed, host).map(|kind| (kind, run(&script, kind, host, false)));
     let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
     sum.add(seed, &outcome);
     if let Some((kind, other)) = other {
         match kind {
             Kind::Sqlite => sum.on_sqlite += 1,
             Kind::Fjall => sum.on_fjall += 1,
+            Kind::Postgres => sum.on_postgres += 1,
             Kind::Memory => sum.twice += 1,
         }
         if (other.fingerprint, &other.digest) != (outcome.fingerprint, &outcome.digest) {

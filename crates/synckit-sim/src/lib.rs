@@ -25,7 +25,7 @@ mod world;
 use std::sync::Arc;
 
 pub use crate::{
-    backend::{Host, Kind},
+    backend::{Host, Kind, POSTGRES_URL},
     campaign::{Campaign, run_campaign, run_plants},
     faults::Fault,
     ledger::Totals,

@@ -4,7 +4,9 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
-use synckit_sim::{Campaign, Host, PLANTS, Planted, quiet_panics, replay, run_campaign, run_plants};
+use synckit_sim::{
+    Campaign, Host, PLANTS, POSTGRES_URL, Planted, quiet_panics, replay, run_campaign, run_plants,
+};
 
 /// Seeded histories of synckit nodes, with faults, checked against the model.
 #[derive(Debug, Parser)]
@@ -40,16 +42,20 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<bool, String> {
-    let host = Arc::new(Host::new().map_err(|e| format!("no place for SQLite files: {e}"))?);
+    let host = Host::new().map_err(|e| format!("no place for stores in files: {e}"))?;
     if let Some(name) = &arguments.plant {
-        return run_plants(&named(name)?, arguments.seeds, &host);
+        return run_plants(&named(name)?, arguments.seeds, &Arc::new(host));
     }
     if let (Some(seed), None) = (arguments.seed, arguments.seeds) {
-        return replay(seed, arguments.only.as_deref(), &host);
+        return replay(seed, arguments.only.as_deref(), &Arc::new(host));
     }
+    let host = match std::env::var(POSTGRES_URL) {
+        Ok(url) => host.with_postgres(&url).map_err(|e| format!("{POSTGRES_URL}: {e}"))?,
+        Err(_) => host,
+    };
     let limit = arguments.minutes.map(|m| Duration::from_secs_f64(m.max(0.0) * 60.0));
     let seeds = arguments.seeds.unwrap_or(if limit.is_some() { u64::MAX } else { 2_000 });
-    Ok(run_campaign(Campaign { first: arguments.seed.unwrap_or(0), seeds, limit }, &host))
+    Ok(run_campaign(Campaign { first: arguments.seed.unwrap_or(0), seeds, limit }, &Arc::new(host)))
 }
 
 fn named(name: &str) -> Result<Vec<Planted>, String> {

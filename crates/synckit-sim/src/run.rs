@@ -68,11 +68,7 @@ async fn history(script: &Script, backend: Backend, shared: &Arc<Shared>) -> Res
 
 /// Runs a script on stores of a kind.
 pub(crate) fn run(script: &Script, kind: Kind, host: &Arc<Host>, keep_trace: bool) -> Outcome {
-    let backend = match kind {
-        Kind::Memory => Backend::Memory,
-        Kind::Sqlite => Backend::Sqlite(Arc::clone(host)),
-        Kind::Fjall => Backend::Fjall(Arc::clone(host)),
-    };
+    let backend = Backend::new(kind, host);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -4,20 +4,29 @@
 
 use std::sync::Arc;
 
-use synckit_sim::{Campaign, Host, Kind, quiet_panics, run_campaign, run_seed};
+use synckit_sim::{Campaign, Host, Kind, POSTGRES_URL, quiet_panics, run_campaign, run_seed};
 
 /// Short ones, in both modes.
 const SEEDS: [u64; 4] = [15, 28, 40, 55];
+/// One with a wiped, a restored and a copied store.
+const COPIED: u64 = 17;
 
 fn host() -> Arc<Host> {
     quiet_panics();
     Arc::new(Host::new().unwrap())
 }
 
+fn host_with_postgres() -> Arc<Host> {
+    quiet_panics();
+    let server = std::env::var(POSTGRES_URL).unwrap_or_else(|_| {
+        panic!("{POSTGRES_URL} names no PostgreSQL server; run cargo xtask test, which starts one")
+    });
+    Arc::new(Host::new().unwrap().with_postgres(&server).unwrap())
+}
+
 /// Runs a seed on two kinds of stores, and compares what became of it.
-fn alike(seed: u64, one: Kind, other: Kind) {
-    let host = host();
-    let (one, other) = (run_seed(seed, one, &host, true), run_seed(seed, other, &host, true));
+fn alike(seed: u64, one: Kind, other: Kind, host: &Arc<Host>) {
+    let (one, other) = (run_seed(seed, one, host, true), run_seed(seed, other, host, true));
     let apart = one.lines.iter().zip(&other.lines).find(|(a, b)| a != b);
     assert_eq!(apart, None, "seed {seed}");
     assert_eq!(one.violation, None, "seed {seed}");
@@ -27,12 +36,36 @@ fn alike(seed: u64, one: Kind, other: Kind) {
 
 #[test]
 fn same_seed_same_trace() {
-    SEEDS.into_iter().for_each(|seed| alike(seed, Kind::Memory, Kind::Memory));
+    SEEDS.into_iter().for_each(|seed| alike(seed, Kind::Memory, Kind::Memory, &host()));
 }
 
 #[test]
 fn memory_and_sqlite_end_alike() {
-    SEEDS[..3].iter().for_each(|seed| alike(*seed, Kind::Memory, Kind::Sqlite));
+    SEEDS[..3].iter().for_each(|seed| alike(*seed, Kind::Memory, Kind::Sqlite, &host()));
+}
+
+#[test]
+fn memory_and_fjall_end_alike() {
+    SEEDS[..3].iter().for_each(|seed| alike(*seed, Kind::Memory, Kind::Fjall, &host()));
+}
+
+#[test]
+fn memory_and_postgres_end_alike() {
+    let host = host_with_postgres();
+    SEEDS[..3].iter().chain([&COPIED]).for_each(|seed| alike(*seed, Kind::Memory, Kind::Postgres, &host));
+}
+
+#[test]
+fn without_a_server_nothing_runs_on_postgres() {
+    let violation = run_seed(SEEDS[0], Kind::Postgres, &host(), false).violation.unwrap();
+    assert!(violation.what.contains("no PostgreSQL server"), "{violation:?}");
+}
+
+#[test]
+fn a_url_that_makes_no_sense_is_refused_without_showing_it() {
+    let error =
+        Host::new().unwrap().with_postgres("mysql://user:hunter2@localhost/db").unwrap_err().to_string();
+    assert!(error.contains("postgres://") && !error.contains("hunter2"), "{error}");
 }
 
 #[test]

@@ -18,8 +18,10 @@ use crate::{
 };
 
 const OPERATION: &str = "write";
-/// From so many rows on, those of new aggregates are copied.
+/// From so many rows on, entries and new aggregates are copied.
 const MANY: usize = 200;
+/// From so many bytes of data on, entries are copied.
+const MUCH: usize = 256 * 1024;
 
 /// What a write stores: its changes, and what follows from them.
 pub(crate) struct Stored<'a> {
@@ -77,13 +79,56 @@ const COPY_ENTRIES: &str = "COPY entries (tenant, stub, superseded, position, co
     aggregate_id, codec, data, metadata, origin, parents, content, hash, received_from) FROM STDIN (FORMAT binary)";
 
 async fn entries(connection: &mut PgConnection, tenant: i32, new: &[NewEntry]) -> Result<()> {
+    let bytes = || new.iter().map(|n| n.event.data.bytes().len()).sum::<usize>();
     if new.is_empty() {
-        return Ok(());
+        Ok(())
+    } else if new.len() < MANY && bytes() < MUCH {
+        insert_entries(connection, tenant, new).await
+    } else {
+        copy_entries(connection, tenant, new).await
     }
+}
+
+fn codec(new: &NewEntry) -> Option<&str> {
+    Some(new.event.data.codec()).filter(|codec| *codec != JSON)
+}
+
+fn metadata(new: &NewEntry) -> Option<&str> {
+    Some(new.event.metadata.as_json()).filter(|_| !new.event.metadata.is_empty())
+}
+
+/// Few entries: one request and one answer. A `COPY` is two of each; and its end is a message of its own after the rows,
+/// which over TCP waits until the server has confirmed those, for it has nothing to answer to them.
+async fn insert_entries(connection: &mut PgConnection, tenant: i32, new: &[NewEntry]) -> Result<()> {
+    let sql = "INSERT INTO entries (tenant, stub, superseded, position, counter, timestamp, id, event_type, \
+               aggregate_id, codec, data, metadata, origin, parents, content, hash, received_from) \
+               SELECT $1, * FROM unnest($2::boolean[], $3::boolean[], $4::bigint[], $5::bigint[], $6::bigint[], \
+               $7::text[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::text[], $13::bytea[], $14::bytea[], \
+               $15::bytea[], $16::bytea[], $17::bytea[])";
+    let query = sqlx::query(sql)
+        .bind(tenant)
+        .bind(new.iter().map(|n| n.stub).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| n.superseded).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| signed(n.position)).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| signed(n.stamp.counter)).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| signed(n.stamp.timestamp.as_micros())).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| n.event.id.as_str()).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| n.event.event_type.as_str()).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| n.event.aggregate_id.as_str()).collect::<Vec<_>>())
+        .bind(new.iter().map(codec).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| n.event.data.bytes().as_ref()).collect::<Vec<&[u8]>>())
+        .bind(new.iter().map(metadata).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| n.stamp.origin.to_bytes().to_vec()).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| encode_parents(&n.stamp.parents)).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| n.content.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| n.hash.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(new.iter().map(|n| n.from.map(|log| log.to_bytes().to_vec())).collect::<Vec<_>>());
+    run(connection, query).await
+}
+
+async fn copy_entries(connection: &mut PgConnection, tenant: i32, new: &[NewEntry]) -> Result<()> {
     let write = |rows: &mut Rows, new: &NewEntry| {
         let event = &new.event;
-        let codec = Some(event.data.codec()).filter(|codec| *codec != JSON);
-        let metadata = Some(event.metadata.as_json()).filter(|_| !event.metadata.is_empty());
         rows.row(17)
             .integer(tenant)
             .flag(new.stub)
@@ -94,9 +139,9 @@ async fn entries(connection: &mut PgConnection, tenant: i32, new: &[NewEntry]) -
             .text(event.id.as_str())
             .text(event.event_type.as_str())
             .text(event.aggregate_id.as_str())
-            .optional(codec.map(str::as_bytes))
+            .optional(codec(new).map(str::as_bytes))
             .bytes(event.data.bytes())
-            .optional(metadata.map(str::as_bytes))
+            .optional(metadata(new).map(str::as_bytes))
             .bytes(&new.stamp.origin.to_bytes())
             .bytes(&encode_parents(&new.stamp.parents))
             .bytes(new.content.as_bytes())
