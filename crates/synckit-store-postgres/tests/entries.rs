@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
-
 use support::Database;
 use synckit_core::{
     Event, EventStore, Hash, Metadata, Payload,
@@ -69,23 +67,4 @@ async fn few_entries_with_much_data_are_stored_as_they_are() {
     let all = vec![large(1), large(2)];
     let found = stored(vec![all.clone()]).await;
     assert_eq!(found.into_iter().map(|row| row.1).collect::<Vec<_>>(), all);
-}
-
-/// TCP holds a short message back while the one before is not confirmed, which the other side does after 40 ms if it has
-/// nothing to answer.
-#[tokio::test]
-async fn a_small_append_does_not_wait_for_the_network() {
-    const APPENDS: usize = 41;
-    let database = Database::shared().await;
-    let store = PostgresStore::create(database.config()).await.unwrap();
-    let mut took = Vec::new();
-    for event in events().into_iter().take(APPENDS) {
-        let begun = Instant::now();
-        store.write(Write::Append(vec![event])).await.unwrap();
-        took.push(begun.elapsed());
-    }
-    store.close().await.unwrap();
-    took.sort_unstable();
-    let median = took[APPENDS / 2];
-    assert!(median < Duration::from_millis(35), "an append takes {median:?}");
 }
