@@ -1,12 +1,12 @@
 //! The tables, and how a database gets them.
 
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection};
 use synckit_core::{
     CursorMode, Error, ErrorKind, Hash, LogId, NodeId, Result,
     store::{Identity, Standing},
 };
 
-use crate::{config::PostgresConfig, error::from_sqlx, home};
+use crate::{config::PostgresConfig, error::from_sqlx, home, packed};
 
 /// What brings a database from a version to the next; the first one, from nothing. `docs/digest.md` shows how to read
 /// `entries` from outside; keep the two in step. Free text that may have any character in it, NUL included, is kept as
@@ -108,7 +108,10 @@ async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Resu
         _ => Err(Error::new(
             ErrorKind::Corrupt,
             "open store",
-            format!("the schema {:?} has tables that are not a synckit store's", config.schema),
+            format!(
+                "the schema {:?} has tables that are not a synckit store's, or damaged; `synckit doctor` says more",
+                config.schema
+            ),
         )),
     }
 }
@@ -206,19 +209,17 @@ async fn row(
 ) -> Result<Option<Row>> {
     let found = sqlx::query(sql).bind(&config.tenant).fetch_optional(connection).await.map_err(failed)?;
     let Some(row) = found else { return Ok(None) };
-    let mode: &str = row.try_get(2).map_err(failed)?;
-    let tenant = Tenant {
-        number: row.try_get(0).map_err(failed)?,
-        label: row.try_get(1).map_err(failed)?,
-        mode: mode.parse()?,
-    };
-    Ok(Some(Row {
-        tenant,
-        home: row.try_get(3).map_err(failed)?,
-        node: NodeId::from_slice(row.try_get(4).map_err(failed)?)?,
-        log: LogId::from_slice(row.try_get(5).map_err(failed)?)?,
-        standing: Standing::parse(row.try_get(6).map_err(failed)?)?,
-    }))
+    packed::row(&row, |row| {
+        let tenant =
+            Tenant { number: row.integer(0)?, label: row.text(1)?.to_owned(), mode: row.text(2)?.parse()? };
+        Ok(Some(Row {
+            tenant,
+            home: row.optional_text(3)?.map(str::to_owned),
+            node: NodeId::from_slice(row.bytes(4)?)?,
+            log: LogId::from_slice(row.bytes(5)?)?,
+            standing: Standing::parse(row.text(6)?)?,
+        }))
+    })
 }
 
 /// Takes the tenant as it is. One that lives somewhere else than before gets a new node and a new log: it was copied.
