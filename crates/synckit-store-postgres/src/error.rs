@@ -3,6 +3,9 @@
 use sqlx::PgConnection;
 use synckit_core::{Error, ErrorKind};
 
+/// What every error of damage ends with.
+pub(crate) const DOCTOR: &str = "`synckit doctor` says more";
+
 /// The kit's error for one of sqlx during `operation`.
 pub(crate) fn from_sqlx(operation: &'static str) -> impl Fn(sqlx::Error) -> Error + Copy {
     move |error| {

@@ -10,12 +10,11 @@ use synckit_core::{
     store::LogEntry,
 };
 
-use crate::error::from_sqlx;
+use crate::error::{DOCTOR, from_sqlx};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// The signature, four bytes of flags, and the length of an extension, which is empty.
 const HEADER_BYTES: usize = 19;
-const DOCTOR: &str = "`synckit doctor` says more";
 const MOST_FIELDS: usize = 16;
 
 /// The columns of an entry `e`, in the order in which [`entry`] reads them.

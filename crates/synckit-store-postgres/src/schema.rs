@@ -6,7 +6,11 @@ use synckit_core::{
     store::{Identity, Standing},
 };
 
-use crate::{config::PostgresConfig, error::from_sqlx, home, packed};
+use crate::{
+    config::PostgresConfig,
+    error::{DOCTOR, from_sqlx},
+    home, packed,
+};
 
 /// What brings a database from a version to the next; the first one, from nothing. `docs/digest.md` shows how to read
 /// `entries` from outside; keep the two in step. Free text that may have any character in it, NUL included, is kept as
@@ -91,7 +95,7 @@ async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Resu
     .await
     .map_err(failed)?;
     if !there {
-        return Ok(0);
+        return nothing_made(connection, config).await.map(|()| 0);
     }
     // Named in full: in a schema that the user may not look into, PostgreSQL would say that there is no such table.
     let sql = format!("SELECT version FROM \"{}\".schema_version", config.schema);
@@ -109,11 +113,23 @@ async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Resu
             ErrorKind::Corrupt,
             "open store",
             format!(
-                "the schema {:?} has tables that are not a synckit store's, or damaged; `synckit doctor` says more",
+                "the schema {:?} has tables that are not a synckit store's, or damaged; {DOCTOR}",
                 config.schema
             ),
         )),
     }
+}
+
+/// Refuses to begin anew where a store has lost its version.
+async fn nothing_made(connection: &mut PgConnection, config: &PostgresConfig) -> Result<()> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'entries')";
+    let entries: bool =
+        sqlx::query_scalar(sql).bind(&config.schema).fetch_one(connection).await.map_err(failed)?;
+    if !entries {
+        return Ok(());
+    }
+    let what = format!("the schema {:?} has entries, and no schema_version; {DOCTOR}", config.schema);
+    Err(Error::new(ErrorKind::Corrupt, "open store", what))
 }
 
 /// Makes what is missing: schema, tables, tenant. Whoever comes second finds it made.

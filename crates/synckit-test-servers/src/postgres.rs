@@ -142,6 +142,16 @@ impl Postgres {
         Err(self.failed("the server does not start again"))
     }
 
+    /// Kills the server, and starts it again as a standby: it takes no writes until it is promoted.
+    ///
+    /// # Errors
+    /// As [`restart`](Self::restart).
+    pub fn restart_as_standby(&mut self) -> io::Result<()> {
+        self.kill()?;
+        self.folder.secret("data/standby.signal", "")?;
+        self.restart()
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -209,7 +219,7 @@ impl Postgres {
     /// The server writes into its file when it takes connections; before that it turns them away.
     fn is_ready(&self) -> bool {
         let noted = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
-        let ready = noted.lines().nth(7).is_some_and(|line| line.trim() == "ready");
+        let ready = noted.lines().nth(7).is_some_and(|line| matches!(line.trim(), "ready" | "standby"));
         ready && TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
     }
 }
