@@ -14,7 +14,7 @@ use synckit_core::{Error, ErrorKind, Mark, Result, plan::NodeState};
 use crate::{
     batch::Batch,
     config::{Durability, FjallConfig},
-    error::{damaged, from_fjall},
+    error::{damaged, from_fjall, from_io},
     folder::{Folder, Found},
     journal, keys,
     schema::{self, About, Node},
@@ -28,6 +28,9 @@ const NAMES_IN_MEMORY: u64 = 16 * MIB;
 /// Journals are kept until what they hold is in the tables' own files, and read whenever the store is opened.
 const JOURNALS: u64 = 128 * MIB;
 const OPEN_FILES: usize = 256;
+/// What the engine's file version says.
+const FORMAT_MAGIC: &[u8] = b"FJL";
+const FORMAT: u8 = 3;
 /// One writes out what is in memory while the other merges files.
 const WORKERS: usize = 2;
 
@@ -220,11 +223,36 @@ impl Engine {
     }
 }
 
+/// Whether the engine's files have the format that is read here.
+fn check_format(version: &Path) -> Result<()> {
+    let found = match std::fs::read(version) {
+        Ok(found) => found,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(damaged("the engine's file version is missing"));
+        }
+        Err(e) => return Err(from_io("open store", version)(e)),
+    };
+    match found.strip_prefix(FORMAT_MAGIC) {
+        Some([FORMAT]) => Ok(()),
+        Some([newer]) if *newer > FORMAT => Err(Error::new(
+            ErrorKind::SchemaTooNew,
+            "open store",
+            format!(
+                "the engine's files have format {newer}, and this version knows {FORMAT}; use a newer synckit"
+            ),
+        )),
+        Some([older]) => Err(Error::new(
+            ErrorKind::Unsupported,
+            "open store",
+            format!("the engine's files have format {older}, which this version does not read"),
+        )),
+        _ => Err(damaged("the engine's file version is damaged")),
+    }
+}
+
 /// Whether the files are there without which the engine would begin anew.
 fn look_over(engine: &Path) -> Result<()> {
-    if !engine.join("version").is_file() {
-        return Err(damaged("the engine's file version is missing"));
-    }
+    check_format(&engine.join("version"))?;
     let tables = engine.join("keyspaces");
     let failed = |_| damaged("the engine's folder of tables cannot be read");
     for folder in std::fs::read_dir(&tables).map_err(&failed)? {
