@@ -255,7 +255,7 @@ async fn a_flipped_byte_anywhere_is_damage_or_does_no_harm() {
         noticed +=
             usize::from(is_noticed(&laid_out(folder.path(), &files), &log, &format!("byte {at}")).await);
     }
-    assert!(noticed > places.count() / 4, "{noticed}");
+    assert!(noticed > 20, "{noticed} of {}", places.count());
 }
 
 /// What is lost of SQLite's log is lost without a word: a crash leaves it so. What is left is whole.
