@@ -62,8 +62,8 @@ impl PostgresStore {
     /// Opens a store that exists.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such database, schema or tenant; [`ErrorKind::SchemaTooNew`];
-    /// [`ErrorKind::Unauthorized`] or [`ErrorKind::Forbidden`] as the server says; [`ErrorKind::Unavailable`] if it cannot be
+    /// [`ErrorKind::NotFound`] if there is no such database, schema or tenant; [`ErrorKind::SchemaTooNew`] or
+    /// [`ErrorKind::Corrupt`] as the tables are; [`ErrorKind::Unauthorized`] or [`ErrorKind::Forbidden`] as the server says; [`ErrorKind::Unavailable`] if it cannot be
     /// reached; any error of PostgreSQL.
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         Self::connect(config, How::Open).await
