@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use fjall::{
@@ -103,6 +106,8 @@ pub(crate) struct Engine {
     durability: Durability,
     /// Whether a write ended in a way that leaves open what it did.
     broken: AtomicBool,
+    /// What became of that write.
+    failure: OnceLock<Error>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -162,7 +167,7 @@ impl Engine {
             .map_err(&failed)?;
         let tables = Tables::open(&db).map_err(failed)?;
         let durability = config.durability;
-        Ok(Self { tables, db, folder, durability, broken: AtomicBool::new(false) })
+        Ok(Self { tables, db, folder, durability, broken: AtomicBool::new(false), failure: OnceLock::new() })
     }
 
     /// Whether the log ends where the node's row says, and not before it was seen to end.
@@ -199,8 +204,27 @@ impl Engine {
     /// Stores a batch, all or nothing and as durably as was asked for, and notes where the log ends then.
     pub(crate) fn commit(&self, batch: Batch, head: Mark) -> Result<()> {
         if self.broken.swap(true, Ordering::AcqRel) {
-            return Err(from_fjall("write")(fjall::Error::Poisoned));
+            return Err(self.failed_earlier());
         }
+        self.try_commit(batch, head).inspect_err(|error| {
+            let _ = self.failure.set(error.clone());
+        })?;
+        self.broken.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn failed_earlier(&self) -> Error {
+        let Some(failure) = self.failure.get() else {
+            return from_fjall("write")(fjall::Error::Poisoned);
+        };
+        let message = format!(
+            "an earlier write failed, and the engine takes no more; close the store and open it again: {}",
+            failure.message()
+        );
+        Error::new(failure.kind(), "write", message)
+    }
+
+    fn try_commit(&self, batch: Batch, head: Mark) -> Result<()> {
         let persist = match self.durability {
             Durability::Full => PersistMode::SyncAll,
             Durability::Normal => PersistMode::Buffer,
@@ -209,7 +233,6 @@ impl Engine {
         if self.durability == Durability::Full {
             self.folder.witness(head)?;
         }
-        self.broken.store(false, Ordering::Release);
         Ok(())
     }
 

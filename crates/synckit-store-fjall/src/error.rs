@@ -9,9 +9,10 @@ pub(crate) fn from_fjall(operation: &'static str) -> impl Fn(fjall::Error) -> Er
     move |error| {
         let (kind, message) = match &error {
             fjall::Error::Locked => (ErrorKind::Busy, IN_USE),
-            fjall::Error::Poisoned => {
-                (ErrorKind::Storage, "an earlier write failed; close the store and open it again")
-            }
+            fjall::Error::Poisoned => (
+                ErrorKind::Storage,
+                "the engine could not write earlier, as on a full disk; close the store and open it again",
+            ),
             fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) => of_io(e),
             fjall::Error::KeyspaceDeleted => (ErrorKind::Internal, "a table was dropped"),
             fjall::Error::InvalidVersion(Some(_)) => {
