@@ -167,16 +167,17 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.operation, self.0.message)?;
+        let mut said = format!("{}: {}", self.0.operation, self.0.message);
         let mut cause = self.0.source.as_deref().map(|s| s as &dyn StdError);
         while let Some(c) = cause {
             let text = c.to_string();
-            if !self.0.message.contains(&text) {
-                write!(f, ": {text}")?;
+            if !said.contains(&text) {
+                said.push_str(": ");
+                said.push_str(&text);
             }
             cause = c.source();
         }
-        Ok(())
+        f.write_str(&said)
     }
 }
 

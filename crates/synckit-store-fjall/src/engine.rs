@@ -2,7 +2,10 @@
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use fjall::{
@@ -14,7 +17,7 @@ use synckit_core::{Error, ErrorKind, Mark, Result, plan::NodeState};
 use crate::{
     batch::Batch,
     config::{Durability, FjallConfig},
-    error::{damaged, from_fjall},
+    error::{damaged, from_fjall, from_io},
     folder::{Folder, Found},
     journal, keys,
     schema::{self, About, Node},
@@ -28,6 +31,9 @@ const NAMES_IN_MEMORY: u64 = 16 * MIB;
 /// Journals are kept until what they hold is in the tables' own files, and read whenever the store is opened.
 const JOURNALS: u64 = 128 * MIB;
 const OPEN_FILES: usize = 256;
+/// What the engine's file version says.
+const FORMAT_MAGIC: &[u8] = b"FJL";
+const FORMAT: u8 = 3;
 /// One writes out what is in memory while the other merges files.
 const WORKERS: usize = 2;
 
@@ -100,6 +106,8 @@ pub(crate) struct Engine {
     durability: Durability,
     /// Whether a write ended in a way that leaves open what it did.
     broken: AtomicBool,
+    /// What became of that write.
+    failure: OnceLock<Error>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -159,7 +167,7 @@ impl Engine {
             .map_err(&failed)?;
         let tables = Tables::open(&db).map_err(failed)?;
         let durability = config.durability;
-        Ok(Self { tables, db, folder, durability, broken: AtomicBool::new(false) })
+        Ok(Self { tables, db, folder, durability, broken: AtomicBool::new(false), failure: OnceLock::new() })
     }
 
     /// Whether the log ends where the node's row says, and not before it was seen to end.
@@ -196,8 +204,27 @@ impl Engine {
     /// Stores a batch, all or nothing and as durably as was asked for, and notes where the log ends then.
     pub(crate) fn commit(&self, batch: Batch, head: Mark) -> Result<()> {
         if self.broken.swap(true, Ordering::AcqRel) {
-            return Err(from_fjall("write")(fjall::Error::Poisoned));
+            return Err(self.failed_earlier());
         }
+        self.try_commit(batch, head).inspect_err(|error| {
+            let _ = self.failure.set(error.clone());
+        })?;
+        self.broken.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn failed_earlier(&self) -> Error {
+        let Some(failure) = self.failure.get() else {
+            return from_fjall("write")(fjall::Error::Poisoned);
+        };
+        let message = format!(
+            "an earlier write failed, and the engine takes no more; close the store and open it again: {}",
+            failure.message()
+        );
+        Error::new(failure.kind(), "write", message)
+    }
+
+    fn try_commit(&self, batch: Batch, head: Mark) -> Result<()> {
         let persist = match self.durability {
             Durability::Full => PersistMode::SyncAll,
             Durability::Normal => PersistMode::Buffer,
@@ -206,7 +233,6 @@ impl Engine {
         if self.durability == Durability::Full {
             self.folder.witness(head)?;
         }
-        self.broken.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -220,11 +246,36 @@ impl Engine {
     }
 }
 
+/// Whether the engine's files have the format that is read here.
+fn check_format(version: &Path) -> Result<()> {
+    let found = match std::fs::read(version) {
+        Ok(found) => found,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(damaged("the engine's file version is missing"));
+        }
+        Err(e) => return Err(from_io("open store", version)(e)),
+    };
+    match found.strip_prefix(FORMAT_MAGIC) {
+        Some([FORMAT]) => Ok(()),
+        Some([newer]) if *newer > FORMAT => Err(Error::new(
+            ErrorKind::SchemaTooNew,
+            "open store",
+            format!(
+                "the engine's files have format {newer}, and this version knows {FORMAT}; use a newer synckit"
+            ),
+        )),
+        Some([older]) => Err(Error::new(
+            ErrorKind::Unsupported,
+            "open store",
+            format!("the engine's files have format {older}, which this version does not read"),
+        )),
+        _ => Err(damaged("the engine's file version is damaged")),
+    }
+}
+
 /// Whether the files are there without which the engine would begin anew.
 fn look_over(engine: &Path) -> Result<()> {
-    if !engine.join("version").is_file() {
-        return Err(damaged("the engine's file version is missing"));
-    }
+    check_format(&engine.join("version"))?;
     let tables = engine.join("keyspaces");
     let failed = |_| damaged("the engine's folder of tables cannot be read");
     for folder in std::fs::read_dir(&tables).map_err(&failed)? {

@@ -9,9 +9,10 @@ pub(crate) fn from_fjall(operation: &'static str) -> impl Fn(fjall::Error) -> Er
     move |error| {
         let (kind, message) = match &error {
             fjall::Error::Locked => (ErrorKind::Busy, IN_USE),
-            fjall::Error::Poisoned => {
-                (ErrorKind::Storage, "an earlier write failed; close the store and open it again")
-            }
+            fjall::Error::Poisoned => (
+                ErrorKind::Storage,
+                "the engine could not write earlier, as on a full disk; close the store and open it again",
+            ),
             fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) => of_io(e),
             fjall::Error::KeyspaceDeleted => (ErrorKind::Internal, "a table was dropped"),
             fjall::Error::InvalidVersion(Some(_)) => {
@@ -26,9 +27,13 @@ pub(crate) fn from_fjall(operation: &'static str) -> impl Fn(fjall::Error) -> Er
 pub(crate) const IN_USE: &str =
     "the store is open already, here or in another process; one process at a time may use a fjall store";
 
+const FULL: &str = "the disk is full";
+const TOO_LARGE: &str = "a file of the store may not get any larger";
+
 fn of_io(error: &io::Error) -> (ErrorKind, &'static str) {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (ErrorKind::Storage, "the disk is full"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (ErrorKind::Storage, FULL),
+        io::ErrorKind::FileTooLarge => (ErrorKind::Storage, TOO_LARGE),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             (ErrorKind::Forbidden, "the store's files cannot be written")
         }
@@ -44,11 +49,15 @@ fn of_io(error: &io::Error) -> (ErrorKind, &'static str) {
 /// The kit's error for a file or folder of the store.
 pub(crate) fn from_io(operation: &'static str, path: &std::path::Path) -> impl Fn(io::Error) -> Error {
     move |error| {
-        let kind = match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Forbidden,
-            _ => ErrorKind::Storage,
+        let (kind, what) = match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                (ErrorKind::Forbidden, "cannot be written, which the engine needs even to read")
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (ErrorKind::Storage, FULL),
+            io::ErrorKind::FileTooLarge => (ErrorKind::Storage, TOO_LARGE),
+            _ => (ErrorKind::Storage, "cannot be used"),
         };
-        Error::new(kind, operation, format!("{} cannot be used", path.display())).with_source(error)
+        Error::new(kind, operation, format!("{}: {what}", path.display())).with_source(error)
     }
 }
 

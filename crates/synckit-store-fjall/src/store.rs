@@ -52,7 +52,8 @@ impl FjallStore {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is none, or only half of one; [`ErrorKind::Invalid`] if there is something else;
-    /// [`ErrorKind::SchemaTooNew`], [`ErrorKind::Corrupt`] or [`ErrorKind::Busy`] as the folder is; any error of the engine.
+    /// [`ErrorKind::SchemaTooNew`], [`ErrorKind::Corrupt`], [`ErrorKind::Forbidden`] or [`ErrorKind::Busy`] as the folder is;
+    /// any error of the engine.
     pub async fn open(config: FjallConfig) -> Result<Self> {
         Self::connect(config, How::Open).await
     }

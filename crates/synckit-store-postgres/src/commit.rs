@@ -10,7 +10,7 @@ use synckit_core::{
 };
 
 use crate::{
-    error::from_sqlx,
+    error::{from_sqlx, seen_from},
     lookup::{self, Origins},
     maintain::Step,
     notice, progress,
@@ -72,7 +72,10 @@ impl Inner {
             Err(_) if connection.ping().await.is_ok() => {}
             Err(_) => connection.close_on_drop(),
         }
-        done.map(|(written, _)| written)
+        match done {
+            Ok((written, _)) => Ok(written),
+            Err(error) => Err(seen_from(&mut connection, error).await),
+        }
     }
 
     /// Changes the store in one transaction, which comes to its end even if the caller goes away.
@@ -89,8 +92,10 @@ impl Inner {
             if done.is_err() && ended.is_err() {
                 connection.close_on_drop();
             }
-            done?;
-            ended.map_err(failed)
+            match done.and(ended.map_err(failed)) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(seen_from(&mut connection, error).await),
+            }
         });
         task.await.unwrap_or_else(|e| {
             Err(Error::new(ErrorKind::Internal, OPERATION, "the change did not end").with_source(e))

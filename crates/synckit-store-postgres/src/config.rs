@@ -17,6 +17,7 @@ const LEAST_CONNECTIONS: u32 = 2;
 
 /// Parameters of the URL that are passed on to the driver.
 const OF_THE_DRIVER: [&str; 6] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "host"];
+const OF_FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// Sets a [`PostgresStore`](crate::PostgresStore) up.
@@ -24,6 +25,8 @@ const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-c
 #[non_exhaustive]
 pub struct PostgresConfig {
     pub(crate) connect: PgConnectOptions,
+    /// What the URL names of certificates and keys.
+    files: Vec<(String, String)>,
     pub(crate) tenant: String,
     pub(crate) schema: String,
     pub(crate) max_connections: u32,
@@ -69,6 +72,10 @@ impl PostgresConfig {
                 "max_connections" => config.max_connections(number(name, value)?)?,
                 "acquire_timeout_ms" => config.acquire_timeout(Duration::from_millis(number(name, value)?)),
                 "lock_timeout_ms" => config.lock_timeout(Duration::from_millis(number(name, value)?)),
+                file if OF_FILES.contains(&file) => {
+                    config.files.push((name.clone(), value.clone()));
+                    config
+                }
                 other if of_driver(other) => config,
                 other => {
                     return Err(invalid(format!(
@@ -85,6 +92,7 @@ impl PostgresConfig {
     fn new(connect: PgConnectOptions) -> Self {
         Self {
             connect,
+            files: Vec::new(),
             tenant: DEFAULT_TENANT.into(),
             schema: DEFAULT_SCHEMA.into(),
             max_connections: 8,
@@ -161,6 +169,15 @@ impl PostgresConfig {
     }
 
     synckit_core::store_settings_methods!();
+
+    /// What is wrong with a file that the URL names. The driver's word for it would be that the server is not there.
+    pub(crate) fn unreadable(&self) -> Option<Error> {
+        self.files.iter().find_map(|(parameter, path)| {
+            let error = std::fs::File::open(path).err()?;
+            let what = format!("the file {path:?} that {parameter} names cannot be read");
+            Some(Error::invalid("open store", what).with_source(error))
+        })
+    }
 
     /// The server and the database as messages show them.
     pub(crate) fn place(&self) -> String {

@@ -88,7 +88,10 @@ async fn select(
     let row = sqlx::query(sql).bind(tenant).fetch_optional(connection).await.map_err(from_sqlx(OPERATION))?;
     let row =
         row.ok_or_else(|| Error::new(ErrorKind::NotFound, OPERATION, "the tenant is not there any more"))?;
-    let row = Fields::of(&row)?;
+    packed::row(&row, node_and_standing)
+}
+
+fn node_and_standing(row: &Fields<'_>) -> Result<(NodeState, Standing)> {
     let former: Result<Vec<NodeId>> = row.bytes(2)?.chunks(16).map(NodeId::from_slice).collect();
     let node = NodeState {
         log: LogId::from_slice(row.bytes(0)?)?,
@@ -125,7 +128,7 @@ pub(crate) async fn look_up(
             .map_err(from_sqlx(OPERATION))?;
         known.entries.reserve(found.len());
         for row in &found {
-            take(&Fields::of(row)?, known, origins)?;
+            packed::row(row, |row| take(row, known, origins))?;
         }
         origins.values_mut().for_each(|origin| *origin = Some(origin.unwrap_or_default()));
     }
@@ -213,7 +216,7 @@ pub(crate) async fn vertices(
         let mut placed = Vec::new();
         let mut stream = query.fetch(&mut *connection);
         while let Some(row) = stream.try_next().await.map_err(from_sqlx("read history"))? {
-            placed.push(packed::vertex(&Fields::of(&row)?)?);
+            placed.push(packed::row(&row, packed::vertex)?);
         }
         placed
     };

@@ -132,7 +132,8 @@ pub(crate) async fn rows(
         Table::Withdrawn => changes.withdrawn = fields(&found, claim)?,
         _ => changes.others = fields(&found, claim)?,
     }
-    let next = found.last().map(|row| Fields::of(row)?.bytes(0).map(<[u8]>::to_vec)).transpose()?;
+    let next =
+        found.last().map(|row| packed::row(row, |row| row.bytes(0).map(<[u8]>::to_vec))).transpose()?;
     Ok(Rows { changes, next })
 }
 

@@ -10,7 +10,7 @@ use synckit_core::{
     store::LogEntry,
 };
 
-use crate::error::from_sqlx;
+use crate::error::{DOCTOR, from_sqlx};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// The signature, four bytes of flags, and the length of an extension, which is empty.
@@ -26,8 +26,17 @@ pub(crate) const VERTEX: &str = "e.position, e.counter, e.timestamp, e.stub, e.i
     e.parents, CASE WHEN e.event_type = 'synckit.resolution' THEN e.data ELSE '' END, e.origin";
 
 pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
-    let what = format!("a stored row is damaged: {what}; `synckit doctor` says more");
+    let what = format!("a stored row is damaged: {what}; {DOCTOR}");
     Error::new(ErrorKind::Corrupt, "read", what)
+}
+
+/// What a row comes to of which the kit can make nothing.
+pub(crate) fn makes_no_sense(error: Error) -> Error {
+    let said = error.message();
+    match error.kind() {
+        ErrorKind::Invalid | ErrorKind::Corrupt if !said.contains(DOCTOR) => damaged(said).with_source(error),
+        _ => error,
+    }
 }
 
 /// The fields of one row.
@@ -53,7 +62,7 @@ impl<'a> Fields<'a> {
         Ok(Some((Some(Self(fields)), rest)))
     }
 
-    pub(crate) fn of(row: &'a PgRow) -> Result<Self> {
+    fn of(row: &'a PgRow) -> Result<Self> {
         let mut fields = [None; MOST_FIELDS];
         for (i, field) in fields.iter_mut().enumerate().take(row.len()) {
             let value = row.try_get_raw(i).map_err(from_sqlx("read"))?;
@@ -159,7 +168,7 @@ pub(crate) async fn each_copied(
         while let Some((parsed, after)) = Fields::parse(rest)? {
             rest = after;
             if let Some(fields) = parsed {
-                take(&fields)?;
+                take(&fields).map_err(makes_no_sense)?;
             }
         }
         left = rest.to_vec();
@@ -167,9 +176,14 @@ pub(crate) async fn each_copied(
     Ok(())
 }
 
+/// One row of an answer, read as `read` says.
+pub(crate) fn row<T>(row: &PgRow, read: impl FnOnce(&Fields<'_>) -> Result<T>) -> Result<T> {
+    Fields::of(row).and_then(|fields| read(&fields)).map_err(makes_no_sense)
+}
+
 /// The rows of an answer, each read as `read` says.
-pub(crate) fn rows<T>(rows: &[PgRow], read: impl Fn(&Fields<'_>) -> Result<T>) -> Result<Vec<T>> {
-    rows.iter().map(|row| read(&Fields::of(row)?)).collect()
+pub(crate) fn rows<T>(found: &[PgRow], read: impl Fn(&Fields<'_>) -> Result<T>) -> Result<Vec<T>> {
+    found.iter().map(|found| row(found, &read)).collect()
 }
 
 /// An entry whose columns are those of [`ENTRY`].

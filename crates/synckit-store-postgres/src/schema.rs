@@ -1,12 +1,16 @@
 //! The tables, and how a database gets them.
 
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection};
 use synckit_core::{
     CursorMode, Error, ErrorKind, Hash, LogId, NodeId, Result,
     store::{Identity, Standing},
 };
 
-use crate::{config::PostgresConfig, error::from_sqlx, home};
+use crate::{
+    config::PostgresConfig,
+    error::{DOCTOR, from_sqlx},
+    home, packed,
+};
 
 /// What brings a database from a version to the next; the first one, from nothing. `docs/digest.md` shows how to read
 /// `entries` from outside; keep the two in step. Free text that may have any character in it, NUL included, is kept as
@@ -91,7 +95,7 @@ async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Resu
     .await
     .map_err(failed)?;
     if !there {
-        return Ok(0);
+        return nothing_made(connection, config).await.map(|()| 0);
     }
     // Named in full: in a schema that the user may not look into, PostgreSQL would say that there is no such table.
     let sql = format!("SELECT version FROM \"{}\".schema_version", config.schema);
@@ -108,9 +112,24 @@ async fn version(connection: &mut PgConnection, config: &PostgresConfig) -> Resu
         _ => Err(Error::new(
             ErrorKind::Corrupt,
             "open store",
-            format!("the schema {:?} has tables that are not a synckit store's", config.schema),
+            format!(
+                "the schema {:?} has tables that are not a synckit store's, or damaged; {DOCTOR}",
+                config.schema
+            ),
         )),
     }
+}
+
+/// Refuses to begin anew where a store has lost its version.
+async fn nothing_made(connection: &mut PgConnection, config: &PostgresConfig) -> Result<()> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'entries')";
+    let entries: bool =
+        sqlx::query_scalar(sql).bind(&config.schema).fetch_one(connection).await.map_err(failed)?;
+    if !entries {
+        return Ok(());
+    }
+    let what = format!("the schema {:?} has entries, and no schema_version; {DOCTOR}", config.schema);
+    Err(Error::new(ErrorKind::Corrupt, "open store", what))
 }
 
 /// Makes what is missing: schema, tables, tenant. Whoever comes second finds it made.
@@ -206,19 +225,17 @@ async fn row(
 ) -> Result<Option<Row>> {
     let found = sqlx::query(sql).bind(&config.tenant).fetch_optional(connection).await.map_err(failed)?;
     let Some(row) = found else { return Ok(None) };
-    let mode: &str = row.try_get(2).map_err(failed)?;
-    let tenant = Tenant {
-        number: row.try_get(0).map_err(failed)?,
-        label: row.try_get(1).map_err(failed)?,
-        mode: mode.parse()?,
-    };
-    Ok(Some(Row {
-        tenant,
-        home: row.try_get(3).map_err(failed)?,
-        node: NodeId::from_slice(row.try_get(4).map_err(failed)?)?,
-        log: LogId::from_slice(row.try_get(5).map_err(failed)?)?,
-        standing: Standing::parse(row.try_get(6).map_err(failed)?)?,
-    }))
+    packed::row(&row, |row| {
+        let tenant =
+            Tenant { number: row.integer(0)?, label: row.text(1)?.to_owned(), mode: row.text(2)?.parse()? };
+        Ok(Some(Row {
+            tenant,
+            home: row.optional_text(3)?.map(str::to_owned),
+            node: NodeId::from_slice(row.bytes(4)?)?,
+            log: LogId::from_slice(row.bytes(5)?)?,
+            standing: Standing::parse(row.text(6)?)?,
+        }))
+    })
 }
 
 /// Takes the tenant as it is. One that lives somewhere else than before gets a new node and a new log: it was copied.

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::PostgresConfig,
-    error::from_sqlx,
+    error::{at_place, from_sqlx},
     lookup,
     maintain::{self, Step},
     notice::Ear,
@@ -62,8 +62,8 @@ impl PostgresStore {
     /// Opens a store that exists.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such database, schema or tenant; [`ErrorKind::SchemaTooNew`];
-    /// [`ErrorKind::Unauthorized`] or [`ErrorKind::Forbidden`] as the server says; [`ErrorKind::Unavailable`] if it cannot be
+    /// [`ErrorKind::NotFound`] if there is no such database, schema or tenant; [`ErrorKind::SchemaTooNew`] or
+    /// [`ErrorKind::Corrupt`] as the tables are; [`ErrorKind::Unauthorized`] or [`ErrorKind::Forbidden`] as the server says; [`ErrorKind::Unavailable`] if it cannot be
     /// reached; any error of PostgreSQL.
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         Self::connect(config, How::Open).await
@@ -153,15 +153,14 @@ fn pool(config: &PostgresConfig, options: &PgConnectOptions, connections: u32) -
 
 /// A connection for itself; its errors name the place.
 async fn connect(config: &PostgresConfig, options: &PgConnectOptions) -> Result<PgConnection> {
-    let at = |error: Error| {
-        let message = format!("{}: {}", config.place(), error.message());
-        Error::new(error.kind(), "open store", message).with_source(error)
-    };
+    if let Some(file) = config.unreadable() {
+        return Err(file);
+    }
     match tokio::time::timeout(config.acquire_timeout, options.connect()).await {
-        Ok(connected) => connected.map_err(from_sqlx("open store")).map_err(at),
+        Ok(connected) => connected.map_err(|e| at_place(&config.place(), e)),
         Err(_) => {
-            let what = format!("no answer in {} ms", config.acquire_timeout.as_millis());
-            Err(at(Error::new(ErrorKind::Unavailable, "open store", what)))
+            let what = format!("{}: no answer in {} ms", config.place(), config.acquire_timeout.as_millis());
+            Err(Error::new(ErrorKind::Unavailable, "open store", what))
         }
     }
 }

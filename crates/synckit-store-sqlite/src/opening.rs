@@ -7,7 +7,7 @@ use synckit_core::{Error, ErrorKind, NodeId, Result, store::Identity};
 
 use crate::{
     config::{Durability, SqliteConfig},
-    error::failed,
+    error::{failed, unopened, unwritable},
     lookup, maintain,
     pool::Pool,
     row::signed,
@@ -46,6 +46,13 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(config: &SqliteConfig, how: &How) -> Result<Opened> {
+    open_as(config, how).map_err(|error| match &config.path {
+        Some(path) => unwritable(path, error),
+        None => error,
+    })
+}
+
+fn open_as(config: &SqliteConfig, how: &How) -> Result<Opened> {
     let make = !matches!(how, How::Open);
     if let Some(path) = config.path.as_deref().filter(|p| !make && !p.is_file()) {
         let what = format!("there is no store at {}", path.display());
@@ -91,6 +98,14 @@ pub(crate) fn open(config: &SqliteConfig, how: &How) -> Result<Opened> {
 
 /// A connection; all of them are set up alike.
 fn connect(config: &SqliteConfig, create: bool) -> Result<Connection> {
+    let connected = set_up(config, create);
+    connected.map_err(|error| match &config.path {
+        Some(path) => unopened(path, error),
+        None => error,
+    })
+}
+
+fn set_up(config: &SqliteConfig, create: bool) -> Result<Connection> {
     let failed = failed("open store");
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);

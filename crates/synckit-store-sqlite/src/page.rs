@@ -9,7 +9,7 @@ use synckit_core::{
 };
 
 use crate::{
-    error::failed,
+    error::{failed, makes_no_sense},
     lookup, progress,
     query::{each, one},
     read::hashes,
@@ -115,7 +115,7 @@ fn take_rows(
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement.query(params).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        if !take_row(page, row)? {
+        if !take_row(page, row).map_err(makes_no_sense)? {
             return Ok(false);
         }
     }

@@ -9,7 +9,7 @@ use synckit_core::{
 };
 
 use crate::{
-    error::{damaged, failed},
+    error::{damaged, failed, makes_no_sense},
     query::{all, each, first, one, run},
     row::{Columns as _, signed},
 };
@@ -143,7 +143,7 @@ pub(crate) fn vector(connection: &Connection) -> Result<VectorCursor> {
         Ok(())
     })?;
     stubs(connection, &mut origins)?;
-    VectorCursor::from_progress(origins)
+    VectorCursor::from_progress(origins).map_err(makes_no_sense)
 }
 
 /// Adds the ranges of stubs that count. The index over them is empty for a node without stubs.

@@ -3,7 +3,7 @@
 use rusqlite::{CachedStatement, Connection, Params, Row};
 use synckit_core::Result;
 
-use crate::error::failed;
+use crate::error::{failed, makes_no_sense};
 
 /// Visits the rows of a query, one by one.
 pub(crate) fn each(
@@ -17,7 +17,7 @@ pub(crate) fn each(
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement.query(params).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        visit(row)?;
+        visit(row).map_err(makes_no_sense)?;
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ impl<'a> Query<'a> {
     ) -> Result<Option<T>> {
         let failed = failed(self.operation);
         let mut rows = self.statement.query(params).map_err(failed)?;
-        rows.next().map_err(failed)?.map(read).transpose()
+        rows.next().map_err(failed)?.map(read).transpose().map_err(makes_no_sense)
     }
 }
 

@@ -6,7 +6,10 @@ use synckit_core::{
     store::{Identity, Standing, StoreSettings},
 };
 
-use crate::{config::SqliteConfig, error::failed};
+use crate::{
+    config::SqliteConfig,
+    error::{failed, makes_no_sense},
+};
 
 /// "syki": marks the file as ours.
 const APPLICATION_ID: i64 = 0x7379_6b69;
@@ -166,7 +169,7 @@ pub(crate) fn look(connection: &Connection) -> Result<Found> {
         _ => Err(Error::new(
             ErrorKind::Corrupt,
             "open store",
-            "the file is a SQLite database, and not a synckit store",
+            "the file is a SQLite database, and not a synckit store, or damaged; `synckit doctor` says more",
         )),
     }
 }
@@ -233,7 +236,7 @@ pub(crate) fn settle(connection: &mut Connection, config: &SqliteConfig) -> Resu
     }
     let tx = connection.transaction_with_behavior(Immediate).map_err(failed)?;
     let (before, former) = known(&tx).map_err(failed)?;
-    let former = NodeId::from_slice(&former)?;
+    let former = NodeId::from_slice(&former).map_err(makes_no_sense)?;
     let copied = before.is_some_and(|before| before != home);
     if !copied {
         tx.execute("UPDATE node SET home = ?", [home]).map_err(failed)?;
@@ -256,5 +259,5 @@ pub(crate) fn label_and_mode(connection: &Connection) -> Result<(String, CursorM
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
     });
     let (label, mode) = found.map_err(failed("open store"))?;
-    Ok((label, mode.parse()?))
+    Ok((label, mode.parse().map_err(makes_no_sense)?))
 }

@@ -54,8 +54,8 @@ impl SqliteStore {
     /// Opens a store that exists.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is none; [`ErrorKind::SchemaTooNew`], [`ErrorKind::Corrupt`] or
-    /// [`ErrorKind::Busy`] as the file is; any error of SQLite.
+    /// [`ErrorKind::NotFound`] if there is none; [`ErrorKind::SchemaTooNew`], [`ErrorKind::Corrupt`],
+    /// [`ErrorKind::Forbidden`] or [`ErrorKind::Busy`] as the file is; any error of SQLite.
     pub async fn open(config: SqliteConfig) -> Result<Self> {
         Self::connect(config, How::Open).await
     }

@@ -1,6 +1,6 @@
 //! Turns to sync, across processes.
 
-use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration};
 
 use synckit_core::{Error, ErrorKind, Result, store::SyncTurn};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -38,9 +38,13 @@ impl Turns {
 }
 
 async fn lock(path: &std::path::Path) -> Result<File> {
-    let failed = |e: std::io::Error| {
-        Error::new(ErrorKind::Storage, "wait for a turn to sync", format!("cannot lock {}", path.display()))
-            .with_source(e)
+    let failed = |e: io::Error| {
+        let kind = match e.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Forbidden,
+            _ => ErrorKind::Storage,
+        };
+        let what = format!("cannot lock {}", path.display());
+        Error::new(kind, "wait for a turn to sync", what).with_source(e)
     };
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
     loop {

@@ -17,6 +17,9 @@ const LOOKS_EVERY: Duration = Duration::from_millis(20);
 /// Another program may take a port between our finding it free and the server's taking it.
 const TRIES: usize = 5;
 
+/// Nothing is forced to disk.
+const QUICK: [&str; 2] = ["fsync=off", "full_page_writes=off"];
+
 /// A PostgreSQL server of its own on this machine, reached at 127.0.0.1 with a password.
 ///
 #[derive(Debug)]
@@ -25,7 +28,7 @@ pub struct Postgres {
     folder: Folder,
     port: u16,
     server: Option<Child>,
-    durable: bool,
+    settings: Vec<String>,
 }
 
 /// The folder with PostgreSQL's server programs; none if they are not on this machine.
@@ -58,7 +61,7 @@ impl Postgres {
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if the programs are not on this machine; what the programs say if they fail.
     pub fn start() -> io::Result<Self> {
-        Self::start_as(false)
+        Self::start_as(&QUICK, None)
     }
 
     /// As [`start`](Self::start), with everything forced to disk as it is for a server in earnest: for measurements.
@@ -66,10 +69,19 @@ impl Postgres {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_durable() -> io::Result<Self> {
-        Self::start_as(true)
+        Self::start_as(&[], None)
     }
 
-    fn start_as(durable: bool) -> io::Result<Self> {
+    /// As [`start`](Self::start), with TLS for those who ask for it: a chain of certificates and the key of the first one,
+    /// as PEM.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_tls(certificates: &str, key: &str) -> io::Result<Self> {
+        Self::start_as(&QUICK, Some((certificates, key)))
+    }
+
+    fn start_as(settings: &[&str], tls: Option<(&str, &str)>) -> io::Result<Self> {
         let programs = postgres_programs().ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::NotFound,
@@ -77,8 +89,16 @@ impl Postgres {
             )
         })?;
         let folder = Folder::new("data/postmaster.pid")?;
-        let mut server = Self { programs, folder, port: 0, server: None, durable };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut server = Self { programs, folder, port: 0, server: None, settings };
         server.make_cluster()?;
+        if let Some((certificates, key)) = tls {
+            let certificates = server.folder.secret("server.crt", certificates)?;
+            let key = server.folder.secret("server.key", key)?;
+            server.settings.push("ssl=on".to_owned());
+            server.settings.push(format!("ssl_cert_file={}", certificates.display()));
+            server.settings.push(format!("ssl_key_file={}", key.display()));
+        }
         for _ in 0..TRIES {
             server.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
             if server.try_start()? {
@@ -120,6 +140,16 @@ impl Postgres {
             thread::sleep(LOOKS_EVERY);
         }
         Err(self.failed("the server does not start again"))
+    }
+
+    /// Kills the server, and starts it again as a standby: it takes no writes until it is promoted.
+    ///
+    /// # Errors
+    /// As [`restart`](Self::restart).
+    pub fn restart_as_standby(&mut self) -> io::Result<()> {
+        self.kill()?;
+        self.folder.secret("data/standby.signal", "")?;
+        self.restart()
     }
 
     fn data(&self) -> PathBuf {
@@ -166,7 +196,7 @@ impl Postgres {
             .arg(self.folder.path())
             .args(["-p", &self.port.to_string(), "-h", "127.0.0.1"])
             .args(["-c", "max_connections=300"])
-            .args(if self.durable { &[][..] } else { &["-c", "fsync=off", "-c", "full_page_writes=off"] })
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
@@ -189,7 +219,7 @@ impl Postgres {
     /// The server writes into its file when it takes connections; before that it turns them away.
     fn is_ready(&self) -> bool {
         let noted = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
-        let ready = noted.lines().nth(7).is_some_and(|line| line.trim() == "ready");
+        let ready = noted.lines().nth(7).is_some_and(|line| matches!(line.trim(), "ready" | "standby"));
         ready && TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
     }
 }

@@ -3,7 +3,10 @@
 #![warn(missing_docs)]
 #![allow(clippy::unwrap_used, reason = "a conformance test that cannot go on panics")]
 
+#[cfg(unix)]
+pub mod again;
 mod environment;
+pub mod faults;
 mod killed;
 mod polls;
 mod run;

@@ -9,7 +9,7 @@ use synckit_core::{
 use crate::{
     sample::{event, pulled, stamp, stamped},
     stores::Stores,
-    subject::Subject,
+    subject::{Subject, codes},
 };
 
 /// JSON texts that lose something when they are parsed and written again.
@@ -144,4 +144,41 @@ pub(super) async fn bytes_of_large_events_come_out_as_they_went_in(stores: &Stor
     text.data = Payload::json_text(format!("\"{}\"", "ü".repeat(MAX_DATA_BYTES / 2 - 1))).unwrap();
     assert_eq!(text.data.bytes().len(), MAX_DATA_BYTES);
     round_trip(stores, vec![binary, text]).await;
+}
+
+pub(super) async fn bytes_of_numbers_beyond_every_type(stores: &Stores<'_>) {
+    let zeros = "0".repeat(400);
+    let numbers = [
+        "9007199254740992".to_owned(),
+        "9007199254740993".to_owned(),
+        "18446744073709551616".to_owned(),
+        format!("1{zeros}"),
+        format!("-1{zeros}"),
+        format!("1{zeros}.{zeros}1"),
+        format!("0.{zeros}1"),
+        "1e999999999999".to_owned(),
+    ];
+    let mut events = Vec::new();
+    for (n, number) in numbers.iter().enumerate() {
+        let mut event = event(&format!("number {n}"), "numbers", "");
+        event.data = Payload::json_text(format!("[{number}]")).unwrap();
+        event.metadata = Metadata::from_json(&format!("{{\"n\":{number}}}")).unwrap();
+        assert!(event.data.as_json().is_some_and(|text| text.contains(number)));
+        events.push(event);
+    }
+    round_trip(stores, events).await;
+}
+
+pub(super) async fn bytes_of_ten_mebibytes_come_out_where_they_are_allowed(stores: &Stores<'_>) {
+    const BYTES: usize = 10 * 1024 * 1024;
+    let store = stores.with(|setup| setup.max_data_bytes = BYTES).await;
+    let mut large = event("large", "x", "");
+    large.data = Payload::encoded("bin", (0..BYTES).map(|i| (i % 253) as u8).collect::<Vec<_>>()).unwrap();
+    let small = event("small", "x", "1");
+    let mut larger = event("larger", "x", "");
+    larger.data = Payload::encoded("bin", vec![7; BYTES + 1]).unwrap();
+    let written = store.append(vec![large.clone(), larger, small.clone()]).await;
+    assert_eq!(codes(&written), [None, Some("too_large"), None]);
+    assert_same(&store, &[large.clone(), small.clone()]).await;
+    assert_same(&stores.reopened(store).await, &[large, small]).await;
 }

@@ -73,6 +73,18 @@ pub(super) async fn l8_too_much_data_is_refused(stores: &Stores<'_>) {
     assert_eq!(ids_of(&store.all().await), ["b", "c", "e"]);
 }
 
+pub(super) async fn l8_ten_mebibytes_are_too_much(stores: &Stores<'_>) {
+    const BYTES: usize = 10 * 1024 * 1024;
+    let store = stores.fresh().await;
+    let written = store.append(vec![event("a", "x", "1"), of_size("large", BYTES), event("b", "x", "1")]).await;
+    assert_eq!(codes(&written), [None, Some("too_large"), None]);
+    let detail = &written.outcomes[1].refusal().unwrap().detail;
+    assert!(detail.contains("10485760") && detail.contains("1048576"), "{detail}");
+    let written = store.pull(vec![stamp(of_size("larger", BYTES), 2, 1, 1, &[])]).await;
+    assert_eq!(codes(&written), [Some("too_large")]);
+    assert_eq!(ids_of(&store.all().await), ["a", "b"]);
+}
+
 pub(super) async fn l8_reserved_names_are_refused(stores: &Stores<'_>) {
     let store = stores.fresh().await;
     let reserved = || {

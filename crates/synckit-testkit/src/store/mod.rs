@@ -137,6 +137,7 @@ suite! {
         l8_one_outcome_for_each_event_in_order,
         l8_a_write_of_nothing,
         l8_too_much_data_is_refused,
+        l8_ten_mebibytes_are_too_much,
         l8_reserved_names_are_refused,
         l8_an_unknown_kind_of_the_kits_events_is_refused,
         l8_an_event_without_stamp_becomes_the_hubs_own,
@@ -193,6 +194,8 @@ suite! {
         bytes_of_metadata_come_out_as_they_went_in,
         bytes_in_quarantine_come_out_as_they_went_in,
         bytes_of_large_events_come_out_as_they_went_in,
+        bytes_of_numbers_beyond_every_type,
+        bytes_of_ten_mebibytes_come_out_where_they_are_allowed,
     }
     names {
         names_of_255_bytes,

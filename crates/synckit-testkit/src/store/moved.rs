@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use synckit_core::{
     Environment, ErrorKind, EventStore,
-    store::{Acknowledged, Outcome, RefusalCode, Rows, Standing, StoreMaintenance, Table, Write},
+    store::{Outcome, Rows, Standing, StoreMaintenance, Table, Write},
 };
 use synckit_maintenance::{Arrival, Copied, copy};
 
 use crate::{
-    sample::{adopt, checkpoint, event, events, pulled, refused, rivals, stamped, stub, with_data},
+    sample::{event, pulled, stamped},
     setup::Receive,
     stores::Stores,
     subject::{Subject, kind},
@@ -20,35 +20,7 @@ const SUCCESSOR: &str = "mem:successor";
 /// A store in which there is some of everything.
 async fn rich(stores: &Stores<'_>) -> Subject {
     let store = stores.fresh().await;
-    store.append(events("own-", "tea", 20)).await;
-    for aggregate in ["open", "decided", "reviewed"] {
-        store.seed(rivals(aggregate)).await;
-    }
-    let draft = adopt(&store.conflict("decided").await, "decided-b", true);
-    store.decide(draft).await.unwrap();
-    let review = store.conflict("reviewed").await;
-    let review = synckit_core::decision::Review { conflict: review.id, heads: review.heads, reason: "look at it".into() };
-    store.write(Write::Review(vec![(crate::sample::aggregate("reviewed"), review)])).await.unwrap();
-    // One event under two stamps, a stub, another content under a taken id, and what waits for its parent.
-    store.seed(vec![stamped("twice", "tea", 5, 9, 300, &[])]).await;
-    store.pull(vec![stamped("twice", "tea", 6, 4, 100, &[])]).await;
-    store.pull(vec![stamped("twice", "tea", 8, 1, 600, &[]), stamped("twice", "tea", 8, 2, 700, &[])]).await;
-    store.pull(vec![stub(stamped("stub", "tea", 5, 10, 310, &[]))]).await;
-    store.pull(vec![with_data(stamped("twice", "tea", 7, 1, 400, &[]), "other")]).await;
-    store.pull(vec![stamped("orphan", "tea", 7, 2, 500, &["nowhere"])]).await;
-    let node = store.identity().node;
-    let acknowledged = Acknowledged {
-        checkpoint: checkpoint(7),
-        refused: vec![
-            refused("own-5", node, 5, 5, RefusalCode::Quota),
-            refused("own-20", node, 20, 20, RefusalCode::Quota),
-        ],
-        released: Vec::new(),
-        forget: None,
-    };
-    store.write(Write::Acknowledge(acknowledged)).await.unwrap();
-    let withdrawn = store.write(Write::Withdraw(crate::sample::ids(&["own-20"]))).await.unwrap();
-    assert_eq!(withdrawn.accepted(), 1, "{:?}", withdrawn.outcomes);
+    crate::faults::fill(&*store.store).await.unwrap();
     store
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use synckit_core::{
-    AggregateId, Filter,
+    AggregateId, ErrorKind, EventId, Filter,
     limits::MAX_NAME_BYTES,
     store::{Outcome, ReadRequest},
 };
@@ -34,6 +34,11 @@ pub(super) async fn names_of_255_bytes(stores: &Stores<'_>) {
     let store = stores.fresh().await;
     let crabs = long("\u{1F980}");
     assert_eq!((crabs.chars().count(), crabs.len()), (63, 252));
+    for longer in ["\u{1F980}".repeat(64), "a".repeat(MAX_NAME_BYTES + 1)] {
+        assert_eq!(longer.len(), 256);
+        assert_eq!(AggregateId::new(&*longer).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(EventId::new(longer).unwrap_err().kind(), ErrorKind::Invalid);
+    }
     let (letters, more) = (long("a"), "b".repeat(MAX_NAME_BYTES));
     store.append(vec![typed(&letters, &crabs, &letters), typed(&crabs, &letters, &letters)]).await;
     store.append(vec![typed(&letters, &more, &crabs)]).await;
