@@ -100,7 +100,7 @@ impl Rows {
         }
         for (batch, touched) in batches.iter_mut().zip(&touched) {
             batch[1].sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
-            batch[2].sort_unstable_by(|(a, _), (b, _)| position_of(a).cmp(&position_of(b)));
+            batch[2].sort_unstable_by_key(|(key, _)| position_of(key));
             batch[4] = heads.iter().filter(|row| touched.contains(&row.0)).cloned().collect();
             batch[5].clone_from(small);
         }
