@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, PersistMode,
-    config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry},
+    config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry},
 };
 use synckit::{
     EventStore as _,
@@ -32,7 +32,7 @@ struct Engine {
 impl Engine {
     fn open(folder: &Path) -> Outcome<Self> {
         let db = Database::builder(folder)
-            .cache_size(32 * MIB)
+            .cache_size(20 * MIB)
             .max_cached_files(Some(256))
             .max_journaling_size(128 * MIB)
             .manual_journal_persist(true)
@@ -59,7 +59,9 @@ fn options(table: &str) -> KeyspaceCreateOptions {
     let memory = if table == "entries" { 32 * MIB } else { 16 * MIB };
     let options = KeyspaceCreateOptions::default().manual_journal_persist(true).max_memtable_size(memory);
     match table {
-        "entries" => options.expect_point_read_hits(true),
+        "entries" => {
+            options.expect_point_read_hits(true).data_block_size_policy(BlockSizePolicy::all(16 * 1024))
+        }
         "positions" | "stamps" => options.filter_policy(FilterPolicy::disabled()),
         _ => {
             let bloom = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0));

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use synckit_core::{Error, Result, store::StoreSettings};
 
 const MIB: u64 = 1024 * 1024;
-const DEFAULT_CACHE_MIB: u64 = 32;
+const DEFAULT_CACHE_MIB: u64 = 20;
 const LARGEST_CACHE_MIB: u64 = 1024 * 1024;
 /// What would not be read back as part of a path.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
