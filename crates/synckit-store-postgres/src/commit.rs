@@ -131,7 +131,7 @@ impl Inner {
             tx.rollback().await.map_err(failed)?;
         } else {
             let origins = progress::after(&mut tx, tenant, &changes, &mut known, &mut origins).await?;
-            let stored = Stored { changes: &changes, node: &node, heads: Some(&known.heads), origins };
+            let stored = Stored { changes: &changes, node: &node, origins };
             write::store(&mut tx, tenant, stored).await?;
             // To free much takes time, which a commit has to spare.
             let (committed, ()) = tokio::join!(biased; tx.commit(), async { drop((changes, known)) });

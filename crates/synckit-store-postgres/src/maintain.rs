@@ -59,7 +59,7 @@ async fn fill(connection: &mut PgConnection, tenant: i32, node: NodeState, chang
         return Err(Error::invalid("fill store", format!("the entries do not follow on position {end}")));
     }
     let node = changes.node.clone().unwrap_or(node);
-    let stored = Stored { changes, node: &node, heads: None, origins: BTreeMap::new() };
+    let stored = Stored { changes, node: &node, origins: BTreeMap::new() };
     write::store(connection, tenant, stored).await
 }
 
@@ -78,7 +78,7 @@ async fn complete(
     }
     let origins = progress::worked_out(connection, tenant).await?;
     let changes = Changes::default();
-    let stored = Stored { changes: &changes, node, heads: None, origins };
+    let stored = Stored { changes: &changes, node, origins };
     write::store(connection, tenant, stored).await?;
     stand(connection, tenant, node.log.to_bytes(), &Standing::Live).await
 }

@@ -1,11 +1,11 @@
 //! Storing what a write changes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, Postgres, postgres::PgArguments};
 use synckit_core::{
-    AggregateId, Hash, JSON, LogId, NodeId, Result, encode_offered, encode_parents,
-    graph::{Head, encode_heads},
+    Hash, JSON, LogId, NodeId, Result, encode_offered, encode_parents,
+    graph::encode_heads,
     plan::{Changes, ClaimOf, NewEntry, NewHeads, NodeState},
     store::{Checkpoint, QuarantineSide, Quarantined},
 };
@@ -18,7 +18,7 @@ use crate::{
 };
 
 const OPERATION: &str = "write";
-/// From so many rows on, entries and new aggregates are copied.
+/// From so many rows on, entries are copied.
 const MANY: usize = 200;
 /// From so many bytes of data on, entries are copied.
 const MUCH: usize = 256 * 1024;
@@ -28,8 +28,6 @@ pub(crate) struct Stored<'a> {
     pub(crate) changes: &'a Changes,
     /// The node as it is afterwards.
     pub(crate) node: &'a NodeState,
-    /// The heads as they were before, of all aggregates that are changed and were there, if they are known.
-    pub(crate) heads: Option<&'a HashMap<AggregateId, Vec<Head>>>,
     /// The origins of the new stamps as they are afterwards.
     pub(crate) origins: BTreeMap<NodeId, Recorded>,
 }
@@ -42,13 +40,6 @@ pub(crate) async fn store(connection: &mut PgConnection, tenant: i32, stored: St
         run(connection, sqlx::query(sql).bind(tenant).bind(positions)).await?;
     }
     entries(connection, tenant, &changes.entries).await?;
-    let new = |new: &&NewHeads| stored.heads.is_some_and(|before| !before.contains_key(&new.aggregate));
-    let (new, mut others): (Vec<_>, Vec<_>) = changes.heads.iter().partition(new);
-    if new.len() < MANY {
-        others.extend(new);
-    } else {
-        copy_heads(connection, tenant, &new).await?;
-    }
     known_stamps(connection, tenant, changes).await?;
     decisions(connection, tenant, changes).await?;
     reviews(connection, tenant, changes).await?;
@@ -66,7 +57,7 @@ pub(crate) async fn store(connection: &mut PgConnection, tenant: i32, stored: St
     if let Some(row) = &changes.checkpoint {
         checkpoint(connection, tenant, row).await?;
     }
-    state(connection, tenant, &others, &stored.origins, stored.node).await
+    state(connection, tenant, &changes.heads, &stored.origins, stored.node).await
 }
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
@@ -151,18 +142,6 @@ async fn copy_entries(connection: &mut PgConnection, tenant: i32, new: &[NewEntr
     pack::copy(connection, COPY_ENTRIES, OPERATION, new, write).await
 }
 
-async fn copy_heads(connection: &mut PgConnection, tenant: i32, new: &[&NewHeads]) -> Result<()> {
-    let sql = "COPY aggregates (tenant, aggregate_id, heads, conflict) FROM STDIN (FORMAT binary)";
-    let write = |rows: &mut Rows, new: &&NewHeads| {
-        rows.row(4)
-            .integer(tenant)
-            .text(new.aggregate.as_str())
-            .bytes(&encode_heads(&new.heads))
-            .optional(new.conflict.as_ref().map(|c| c.as_str().as_bytes()));
-    };
-    pack::copy(connection, sql, OPERATION, new, write).await
-}
-
 /// What nearly every write changes, in one statement: heads, progress, and the node.
 const STATE: &str = "
 WITH changed AS (
@@ -181,7 +160,7 @@ UPDATE tenants SET node = $9, former = $10, counter = $11, clock = $12, position
 async fn state(
     connection: &mut PgConnection,
     tenant: i32,
-    heads: &[&NewHeads],
+    heads: &[NewHeads],
     origins: &BTreeMap<NodeId, Recorded>,
     node: &NodeState,
 ) -> Result<()> {
