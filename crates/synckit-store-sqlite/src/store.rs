@@ -119,18 +119,22 @@ impl SqliteStore {
         self.0.readers.run(operation, snapshot).await
     }
 
-    /// Changes the database in one transaction, which comes to its end even if the caller goes away.
+    /// Changes the database in one transaction, and takes note of the node as it is afterwards, if it may be another one. It
+    /// comes to its end even if the caller goes away.
     async fn change<T: Send + 'static>(
         &self,
         operation: &'static str,
-        change: impl FnOnce(&Inner, &Connection) -> Result<T> + Send + 'static,
+        change: impl FnOnce(&Inner, &Connection) -> Result<(T, Option<NodeState>)> + Send + 'static,
     ) -> Result<T> {
         let inner = Arc::clone(&self.0);
         let transaction = move |connection: &mut Connection| {
             let failed = failed(operation);
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-            let changed = change(&inner, &tx)?;
+            let (changed, node) = change(&inner, &tx)?;
             tx.commit().map_err(failed)?;
+            if let Some(node) = node {
+                inner.is_now(&node);
+            }
             Ok((changed, wal::pages()))
         };
         let (changed, pages) = self.0.writer.run(operation, transaction).await?;
@@ -139,15 +143,11 @@ impl SqliteStore {
     }
 }
 
-/// What a write has come to: the node afterwards, and what is to be freed when there is time.
-struct Done {
-    written: Written,
-    node: NodeState,
-    freed_later: (Changes, Known),
-}
+/// What a write has come to, and what is to be freed when there is time.
+type Done = (Written, (Changes, Known));
 
 impl Inner {
-    fn write(&self, connection: &Connection, request: Write) -> Result<Done> {
+    fn write(&self, connection: &Connection, request: Write) -> Result<(Done, Option<NodeState>)> {
         let around = self.config.settings.surroundings();
         let (node, standing) = lookup::node_and_standing(connection)?;
         standing.may_write()?;
@@ -164,7 +164,7 @@ impl Inner {
         }
         // Another process may have given the node a new id.
         let node = changes.node.clone().unwrap_or(before);
-        Ok(Done { written, node, freed_later: (changes, known) })
+        Ok(((written, (changes, known)), Some(node)))
     }
 
     fn is_now(&self, node: &NodeState) {
@@ -188,11 +188,11 @@ impl EventStore for SqliteStore {
     }
 
     async fn write(&self, write: Write) -> Result<Written> {
-        let done = self.change("write", move |inner, connection| inner.write(connection, write)).await?;
-        self.0.is_now(&done.node);
+        let write = move |inner: &Inner, connection: &Connection| inner.write(connection, write);
+        let (written, left) = self.change("write", write).await?;
         // Thousands of small pieces: nobody has to wait for that.
-        drop(tokio::task::spawn_blocking(move || drop(done.freed_later)));
-        Ok(done.written)
+        drop(tokio::task::spawn_blocking(move || drop(left)));
+        Ok(written)
     }
 
     async fn read(&self, request: ReadRequest) -> Result<LogPage> {
@@ -313,20 +313,21 @@ impl StoreMaintenance for SqliteStore {
     }
 
     async fn fill(&self, changes: Changes) -> Result<()> {
-        self.change("fill store", move |_, c| maintain::fill(c, &changes)).await
+        self.change("fill store", move |_, c| Ok((maintain::fill(c, &changes)?, None))).await
     }
 
     async fn complete(&self, node: NodeState) -> Result<()> {
         let home = self.0.config.path.as_deref().and_then(crate::home::of);
-        let completed = node.clone();
-        self.change("fill store", move |_, c| maintain::complete(c, &completed, home.as_deref())).await?;
-        self.0.is_now(&node);
-        Ok(())
+        let complete = move |_: &Inner, c: &Connection| {
+            maintain::complete(c, &node, home.as_deref())?;
+            Ok(((), Some(node)))
+        };
+        self.change("fill store", complete).await
     }
 
     async fn seal(&self, successor: &str) -> Result<()> {
         let successor = successor.to_owned();
-        self.change("seal store", move |_, c| maintain::seal(c, &successor)).await
+        self.change("seal store", move |_, c| Ok((maintain::seal(c, &successor)?, None))).await
     }
 
     async fn integrity(&self) -> Result<Vec<String>> {

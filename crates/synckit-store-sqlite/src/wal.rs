@@ -41,9 +41,9 @@ pub(crate) fn watch(writer: &Connection) {
     }));
 }
 
-/// How long the log is after the last commit of this thread, in pages.
+/// How long the log is after the commit that this thread has just made, in pages; 0 if it changed nothing.
 pub(crate) fn pages() -> i32 {
-    PAGES.get()
+    PAGES.take()
 }
 
 /// How long the log was when it was last written back beside the writes.
@@ -55,10 +55,16 @@ pub(crate) struct WriteBack {
 impl WriteBack {
     /// Writes the log back if it is long, without keeping the caller waiting.
     pub(crate) fn start_if_due(&self, pages: i32, readers: &Arc<Pool>) {
-        let started_at = self.started_at.load(Ordering::Relaxed);
-        // A log that is shorter than it was has begun anew.
-        let grown = if pages < started_at { pages } else { pages - started_at };
-        if grown < WRITE_BACK_AFTER {
+        if pages == 0 {
+            return;
+        }
+        let mut started_at = self.started_at.load(Ordering::Relaxed);
+        if pages < started_at {
+            // The log has begun anew.
+            started_at = 0;
+            self.started_at.store(0, Ordering::Relaxed);
+        }
+        if pages - started_at < WRITE_BACK_AFTER {
             return;
         }
         self.started_at.store(pages, Ordering::Relaxed);

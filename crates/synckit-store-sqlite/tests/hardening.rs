@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use synckit_core::{
-    ErrorKind, Event, EventStore,
-    store::{LogEntry, Outcome, ReadRequest, Write},
+    ErrorKind, Event, EventStore, LogId, Stamp, Timestamp,
+    store::{Apply, LogEntry, Offered, Outcome, ReadRequest, Write},
 };
 use synckit_store_sqlite::{SqliteConfig, SqliteStore};
 use tempfile::TempDir;
@@ -144,4 +144,49 @@ async fn damaged_files_never_give_wrong_data() {
             assert_eq!(entry.event, entries[index].event, "overwritten at {at}");
         }
     }
+}
+
+#[test]
+fn a_write_that_nobody_waits_for_is_taken_note_of() {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_time().build();
+    runtime.unwrap().block_on(async {
+        let store = SqliteStore::create(SqliteConfig::in_memory()).await.unwrap();
+        store.write(events(0, 1)).await.unwrap();
+        let before = store.identity();
+        // An event of its own that it does not hold: the node takes another name.
+        let event = Event::new("t", "elsewhere", &1).unwrap().with_id("lost").unwrap();
+        let stamp = Stamp::checked(before.node, 9, Timestamp::from_micros(1), Vec::new()).unwrap();
+        let lost = Offered { event, stamp: Some(stamp), stub: None, position: 9 };
+        let apply = Apply { peer: Some(LogId::random()), entries: vec![lost], ..Apply::default() };
+        // The one thread that may wait is busy until the write has been dropped.
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || gate.recv());
+        tokio::select! {
+            biased;
+            done = store.write(Write::Apply(apply)) => panic!("{done:?}"),
+            () = std::future::ready(()) => {}
+        }
+        open.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+        // There is one connection, which is used in turn.
+        let node = store.maintenance().unwrap().node().await.unwrap();
+        assert_ne!(node.node, before.node, "the write went on");
+        assert_eq!(store.identity().node, node.node);
+        store.close().await.unwrap();
+    });
+}
+
+#[tokio::test]
+async fn the_write_ahead_log_is_written_back_again_and_again() {
+    const BATCH: usize = 100;
+    const MIB: u64 = 1024 * 1024;
+    let (folder, path) = place();
+    let store = SqliteStore::create(SqliteConfig::at(&path)).await.unwrap();
+    let event = |n| Event::new("t", "a", &"x".repeat(64 * 1024)).unwrap().with_id(format!("e-{n}")).unwrap();
+    for first in (0..3_000).step_by(BATCH) {
+        store.write(Write::Append((first..first + BATCH).map(event).collect())).await.unwrap();
+    }
+    let log = folder.path().join("events.db-wal").metadata().unwrap().len();
+    assert!(log < 80 * MIB, "{} MiB of 190 are still in the log", log / MIB);
+    store.close().await.unwrap();
 }
