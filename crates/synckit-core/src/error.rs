@@ -103,6 +103,9 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
+/// Where errors about damage send the reader.
+const DOCTOR: &str = "`synckit doctor` says more";
+
 impl Error {
     /// An error of `kind` that happened during `operation`, a short verb phrase such as `"append"`.
     #[must_use]
@@ -114,6 +117,24 @@ impl Error {
     #[must_use]
     pub fn invalid(operation: &'static str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, operation, message)
+    }
+
+    /// An [`ErrorKind::Corrupt`] error about a stored row, which sends the reader to the examination of stores. For stores.
+    #[must_use]
+    pub fn damaged_row(what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Corrupt, "read", format!("a stored row is damaged: {what}; {DOCTOR}"))
+    }
+
+    /// What an error means that a stored row has come to: what would be invalid from anywhere else is damage there. For
+    /// stores.
+    #[must_use]
+    pub fn of_stored_row(self) -> Self {
+        match self.kind() {
+            ErrorKind::Invalid | ErrorKind::Corrupt if !self.message().contains(DOCTOR) => {
+                Self::damaged_row(self.message()).with_source(self)
+            }
+            _ => self,
+        }
     }
 
     /// Adds the cause. Has no effect on an error that was cloned.

@@ -3,14 +3,14 @@
 use futures_util::TryStreamExt as _;
 use sqlx::{PgConnection, Row as _, ValueRef as _, postgres::PgRow};
 use synckit_core::{
-    AggregateId, Error, ErrorKind, Event, EventId, EventType, Hash, LogId, Metadata, NodeId, Payload, Result,
-    Stamp, Timestamp, decode_parents,
+    AggregateId, Error, Event, EventId, EventType, Hash, LogId, Metadata, NodeId, Payload, Result, Stamp,
+    Timestamp, decode_parents,
     graph::Vertex,
     plan::{Claim, KnownEntry, vertex_of},
     store::LogEntry,
 };
 
-use crate::error::{DOCTOR, from_sqlx};
+use crate::error::from_sqlx;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// The signature, four bytes of flags, and the length of an extension, which is empty.
@@ -25,20 +25,6 @@ pub(crate) const ENTRY: &str = "e.position, e.counter, e.timestamp, e.stub, e.su
 pub(crate) const VERTEX: &str = "e.position, e.counter, e.timestamp, e.stub, e.id, e.event_type, e.aggregate_id, \
     e.parents, CASE WHEN e.event_type = 'synckit.resolution' THEN e.data ELSE '' END, e.origin";
 
-pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
-    let what = format!("a stored row is damaged: {what}; {DOCTOR}");
-    Error::new(ErrorKind::Corrupt, "read", what)
-}
-
-/// What a row comes to of which the kit can make nothing.
-pub(crate) fn makes_no_sense(error: Error) -> Error {
-    let said = error.message();
-    match error.kind() {
-        ErrorKind::Invalid | ErrorKind::Corrupt if !said.contains(DOCTOR) => damaged(said).with_source(error),
-        _ => error,
-    }
-}
-
 /// The fields of one row.
 pub(crate) struct Fields<'a>([Option<&'a [u8]>; MOST_FIELDS]);
 
@@ -50,7 +36,8 @@ impl<'a> Fields<'a> {
             return Ok(Some((None, rest)));
         };
         let mut fields = [None; MOST_FIELDS];
-        let fields_read = fields.get_mut(..count).ok_or_else(|| damaged("it has too many fields"))?;
+        let fields_read =
+            fields.get_mut(..count).ok_or_else(|| Error::damaged_row("it has too many fields"))?;
         for field in fields_read {
             let Some((length, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
             rest = after;
@@ -67,7 +54,9 @@ impl<'a> Fields<'a> {
         for (i, field) in fields.iter_mut().enumerate().take(row.len()) {
             let value = row.try_get_raw(i).map_err(from_sqlx("read"))?;
             if !value.is_null() {
-                let bytes = value.as_bytes().map_err(|e| damaged("a field is not there").with_source(e))?;
+                let bytes = value
+                    .as_bytes()
+                    .map_err(|e| Error::damaged_row("a field is not there").with_source(e))?;
                 *field = Some(bytes);
             }
         }
@@ -79,11 +68,12 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn bytes(&self, i: usize) -> Result<&'a [u8]> {
-        self.optional(i).ok_or_else(|| damaged(format!("the column {i} is empty")))
+        self.optional(i).ok_or_else(|| Error::damaged_row(format!("the column {i} is empty")))
     }
 
     pub(crate) fn text(&self, i: usize) -> Result<&'a str> {
-        std::str::from_utf8(self.bytes(i)?).map_err(|e| damaged("a text is not UTF-8").with_source(e))
+        std::str::from_utf8(self.bytes(i)?)
+            .map_err(|e| Error::damaged_row("a text is not UTF-8").with_source(e))
     }
 
     pub(crate) fn optional_text(&self, i: usize) -> Result<Option<&'a str>> {
@@ -91,12 +81,14 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn number(&self, i: usize) -> Result<u64> {
-        let bytes = self.bytes(i)?.try_into().map_err(|_| damaged("a number does not have 8 bytes"))?;
+        let bytes =
+            self.bytes(i)?.try_into().map_err(|_| Error::damaged_row("a number does not have 8 bytes"))?;
         Ok(u64::from_be_bytes(bytes))
     }
 
     pub(crate) fn integer(&self, i: usize) -> Result<i32> {
-        let bytes = self.bytes(i)?.try_into().map_err(|_| damaged("a number does not have 4 bytes"))?;
+        let bytes =
+            self.bytes(i)?.try_into().map_err(|_| Error::damaged_row("a number does not have 4 bytes"))?;
         Ok(i32::from_be_bytes(bytes))
     }
 
@@ -161,14 +153,14 @@ pub(crate) async fn each_copied(
                 continue;
             };
             if !header.starts_with(SIGNATURE) {
-                return Err(damaged("it does not begin as COPY does"));
+                return Err(Error::damaged_row("it does not begin as COPY does"));
             }
             (begun, rest) = (true, rows);
         }
         while let Some((parsed, after)) = Fields::parse(rest)? {
             rest = after;
             if let Some(fields) = parsed {
-                take(&fields).map_err(makes_no_sense)?;
+                take(&fields).map_err(Error::of_stored_row)?;
             }
         }
         left = rest.to_vec();
@@ -178,7 +170,7 @@ pub(crate) async fn each_copied(
 
 /// One row of an answer, read as `read` says.
 pub(crate) fn row<T>(row: &PgRow, read: impl FnOnce(&Fields<'_>) -> Result<T>) -> Result<T> {
-    Fields::of(row).and_then(|fields| read(&fields)).map_err(makes_no_sense)
+    Fields::of(row).and_then(|fields| read(&fields)).map_err(Error::of_stored_row)
 }
 
 /// The rows of an answer, each read as `read` says.

@@ -199,7 +199,7 @@ pub(crate) async fn vector(connection: &mut PgConnection, tenant: i32) -> Result
         origins.insert(origin, Progress { counter, gaps, stubs: Vec::new(), ids });
     }
     stubs(connection, tenant, &mut origins).await?;
-    VectorCursor::from_progress(origins).map_err(packed::makes_no_sense)
+    VectorCursor::from_progress(origins).map_err(Error::of_stored_row)
 }
 
 /// Adds the ranges of stubs that count. The index over them is empty for a node without stubs.

@@ -46,19 +46,6 @@ pub(crate) fn failed(operation: &'static str) -> impl Fn(rusqlite::Error) -> Err
     }
 }
 
-pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Corrupt, "read", format!("a stored row is damaged: {what}; {DOCTOR}"))
-}
-
-/// What a row comes to of which the kit can make nothing.
-pub(crate) fn makes_no_sense(error: Error) -> Error {
-    let said = error.message();
-    match error.kind() {
-        ErrorKind::Invalid | ErrorKind::Corrupt if !said.contains(DOCTOR) => damaged(said).with_source(error),
-        _ => error,
-    }
-}
-
 /// What keeps SQLite from opening a file: it says no more than that it cannot.
 pub(crate) fn unopened(path: &Path, error: Error) -> Error {
     if error.kind() != ErrorKind::NotFound {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Params, Row};
 use synckit_core::{
-    AggregateId, Hash, Lacking, LogId, Mark, NodeId, Result,
+    AggregateId, Error, Hash, Lacking, LogId, Mark, NodeId, Result,
     store::{LogPage, PageBuilder, ReadRequest},
 };
 
 use crate::{
-    error::{failed, makes_no_sense},
+    error::failed,
     lookup, progress,
     query::{each, one},
     read::hashes,
@@ -115,7 +115,7 @@ fn take_rows(
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement.query(params).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        if !take_row(page, row).map_err(makes_no_sense)? {
+        if !take_row(page, row).map_err(Error::of_stored_row)? {
             return Ok(false);
         }
     }

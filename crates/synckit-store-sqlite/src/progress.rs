@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row};
 use synckit_core::{
-    NodeId, Progress, Result, VectorCursor,
+    Error, NodeId, Progress, Result, VectorCursor,
     plan::{KnownStamp, NewEntry},
 };
 
 use crate::{
-    error::{damaged, failed, makes_no_sense},
+    error::failed,
     query::{all, each, first, one, run},
     row::{Columns as _, signed},
 };
@@ -115,7 +115,7 @@ pub(crate) fn rebuild(connection: &Connection) -> Result<()> {
 /// A hash over ids in a column.
 pub(crate) fn mixed(row: &Row<'_>, column: usize) -> Result<u128> {
     let bytes = row.blob(column)?.try_into();
-    bytes.map(u128::from_be_bytes).map_err(|_| damaged("a hash over ids does not have 16 bytes"))
+    bytes.map(u128::from_be_bytes).map_err(|_| Error::damaged_row("a hash over ids does not have 16 bytes"))
 }
 
 /// The hash over the ids under each range of counters.
@@ -143,7 +143,7 @@ pub(crate) fn vector(connection: &Connection) -> Result<VectorCursor> {
         Ok(())
     })?;
     stubs(connection, &mut origins)?;
-    VectorCursor::from_progress(origins).map_err(makes_no_sense)
+    VectorCursor::from_progress(origins).map_err(Error::of_stored_row)
 }
 
 /// Adds the ranges of stubs that count. The index over them is empty for a node without stubs.

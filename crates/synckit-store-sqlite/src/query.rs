@@ -1,9 +1,9 @@
 //! Statements, each prepared once by a connection and kept ready.
 
 use rusqlite::{CachedStatement, Connection, Params, Row};
-use synckit_core::Result;
+use synckit_core::{Error, Result};
 
-use crate::error::{failed, makes_no_sense};
+use crate::error::failed;
 
 /// Visits the rows of a query, one by one.
 pub(crate) fn each(
@@ -17,7 +17,7 @@ pub(crate) fn each(
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement.query(params).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        visit(row).map_err(makes_no_sense)?;
+        visit(row).map_err(Error::of_stored_row)?;
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ impl<'a> Query<'a> {
     ) -> Result<Option<T>> {
         let failed = failed(self.operation);
         let mut rows = self.statement.query(params).map_err(failed)?;
-        rows.next().map_err(failed)?.map(read).transpose().map_err(makes_no_sense)
+        rows.next().map_err(failed)?.map(read).transpose().map_err(Error::of_stored_row)
     }
 }
 

@@ -6,7 +6,7 @@ use synckit_core::{
     Timestamp, decode_parents, store::LogEntry,
 };
 
-use crate::error::{damaged, failed};
+use crate::error::failed;
 
 /// The columns of an entry, in the order in which [`entry`] reads them.
 macro_rules! entry_columns {
@@ -52,7 +52,7 @@ pub(crate) trait Columns {
 }
 
 fn unlike(column: usize, error: rusqlite::types::FromSqlError) -> Error {
-    damaged(format_args!("its column {column} is not what it should be")).with_source(error)
+    Error::damaged_row(format_args!("its column {column} is not what it should be")).with_source(error)
 }
 
 impl Columns for Row<'_> {

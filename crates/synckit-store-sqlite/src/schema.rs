@@ -6,10 +6,7 @@ use synckit_core::{
     store::{Identity, Standing, StoreSettings},
 };
 
-use crate::{
-    config::SqliteConfig,
-    error::{failed, makes_no_sense},
-};
+use crate::{config::SqliteConfig, error::failed};
 
 /// "syki": marks the file as ours.
 const APPLICATION_ID: i64 = 0x7379_6b69;
@@ -236,7 +233,7 @@ pub(crate) fn settle(connection: &mut Connection, config: &SqliteConfig) -> Resu
     }
     let tx = connection.transaction_with_behavior(Immediate).map_err(failed)?;
     let (before, former) = known(&tx).map_err(failed)?;
-    let former = NodeId::from_slice(&former).map_err(makes_no_sense)?;
+    let former = NodeId::from_slice(&former).map_err(Error::of_stored_row)?;
     let copied = before.is_some_and(|before| before != home);
     if !copied {
         tx.execute("UPDATE node SET home = ?", [home]).map_err(failed)?;
@@ -259,5 +256,5 @@ pub(crate) fn label_and_mode(connection: &Connection) -> Result<(String, CursorM
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
     });
     let (label, mode) = found.map_err(failed("open store"))?;
-    Ok((label, mode.parse().map_err(makes_no_sense)?))
+    Ok((label, mode.parse().map_err(Error::of_stored_row)?))
 }
