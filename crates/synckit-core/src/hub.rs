@@ -98,7 +98,7 @@ impl Transport for Hub {
         let apply = Apply {
             peer: request.from,
             author: Some(request.node),
-            entries: request.entries,
+            entries: Arc::unwrap_or_clone(request.entries),
             ..Apply::default()
         };
         let written = self.store.write(Write::Apply(apply)).await?;

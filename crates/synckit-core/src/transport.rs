@@ -1,6 +1,6 @@
 //! The contract of transports.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -91,8 +91,8 @@ pub struct PushRequest {
     pub node: NodeId,
     /// The log that they come from; none for a client without one.
     pub from: Option<LogId>,
-    /// The entries.
-    pub entries: Vec<Offered>,
+    /// The entries; a request that is repeated is not copied.
+    pub entries: Arc<Vec<Offered>>,
 }
 
 /// What became of pushed entries. Everything acknowledged is durable.

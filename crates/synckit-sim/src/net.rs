@@ -201,7 +201,8 @@ impl Network {
         let which = state.refusing.get(&node).copied();
         let mut out = Vec::new();
         let memory = state.memory.entry(node).or_default();
-        let entries = std::mem::take(&mut request.entries);
+        let entries = Arc::unwrap_or_clone(std::mem::take(&mut request.entries));
+        let mut taken = Vec::with_capacity(entries.len());
         for (i, offered) in entries.into_iter().enumerate() {
             let id = offered.event.id.clone();
             let refused = which.is_some_and(|salt| fnv(id.as_str(), salt).is_multiple_of(4));
@@ -212,9 +213,10 @@ impl Network {
                 let refusal = Refusal::new(RefusalCode::Quota, format!("{id}: there is no room for it now"));
                 out.push((i, id, Outcome::Refused(refusal)));
             } else {
-                request.entries.push(offered);
+                taken.push(offered);
             }
         }
+        request.entries = Arc::new(taken);
         out
     }
 

@@ -191,7 +191,7 @@ async fn pages_and_replies_that_make_no_sense_are_refused() {
         let fake = Fake::answering(vec![kit_greeting(), answer("200 OK", "", body.as_bytes())]).await;
         let peer = HttpTransport::new(&fake.url()).unwrap();
         let entries = vec![Offered::unstamped(event("e-1", "1"))];
-        let request = PushRequest { log: None, node: NodeId::random(), from: None, entries };
+        let request = PushRequest { log: None, node: NodeId::random(), from: None, entries: entries.into() };
         let error = peer.push(request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{body}: {error}");
     }
@@ -207,7 +207,9 @@ async fn requests_are_compressed_above_the_threshold() {
         let builder = if let Some(on) = on { builder.compression(on) } else { builder };
         let peer = builder.build().unwrap();
         let entries = vec![Offered::unstamped(event("e-1", &data))];
-        peer.push(PushRequest { log: None, node: NodeId::random(), from: None, entries }).await.unwrap_err();
+        peer.push(PushRequest { log: None, node: NodeId::random(), from: None, entries: entries.into() })
+            .await
+            .unwrap_err();
         let requests = fake.requests.lock().unwrap().join("\n").to_ascii_lowercase();
         assert_eq!(requests.contains("content-encoding: gzip"), zipped);
         assert_eq!(requests.contains("accept-encoding: gzip"), zipped);
@@ -217,7 +219,7 @@ async fn requests_are_compressed_above_the_threshold() {
     let peer =
         HttpTransport::builder(&server.url()).compression(true).compression_min_bytes(0).build().unwrap();
     let entries = vec![Offered::unstamped(event("e-1", &data))];
-    let request = PushRequest { log: None, node: NodeId::random(), from: None, entries };
+    let request = PushRequest { log: None, node: NodeId::random(), from: None, entries: entries.into() };
     peer.push(request).await.unwrap();
     let page = peer.pull(PullRequest::default()).await.unwrap();
     assert_eq!(page.entries[0].event.data.as_json(), Some(&*data));

@@ -43,7 +43,7 @@ async fn greet_pull_and_push() {
         log: Some(state.log),
         node: other.identity().node,
         from: Some(other.identity().log),
-        entries: Hub::new(Arc::new(other)).pull(PullRequest::default()).await.unwrap().entries,
+        entries: Hub::new(Arc::new(other)).pull(PullRequest::default()).await.unwrap().entries.into(),
     };
     let reply = peer.push(request.clone()).await.unwrap();
     assert_eq!(reply.head, server.store.head().await.unwrap());
@@ -64,7 +64,7 @@ fn stamped(id: &str, counter: u64, parents: &[&str]) -> Offered {
 }
 
 fn push(entries: Vec<Offered>) -> PushRequest {
-    PushRequest { log: None, node: NodeId::from_u128(7), from: None, entries }
+    PushRequest { log: None, node: NodeId::from_u128(7), from: None, entries: entries.into() }
 }
 
 #[tokio::test]

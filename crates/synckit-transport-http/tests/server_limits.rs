@@ -225,7 +225,11 @@ async fn an_event_that_is_too_large_for_the_hub_holds_up_nothing_else() {
         log: Some(peer.log),
         node: author.identity().node,
         from: Some(author.identity().log),
-        entries: entries.into_iter().map(synckit_core::store::LogEntry::into_offered).collect(),
+        entries: entries
+            .into_iter()
+            .map(synckit_core::store::LogEntry::into_offered)
+            .collect::<Vec<_>>()
+            .into(),
     };
     let reply = client.push(push(page.entries.clone())).await.unwrap();
     let refused: Vec<_> =

@@ -81,7 +81,7 @@ async fn pushes_are_bare_arrays_of_what_a_stock_hub_can_keep() {
     let mut binary = event("binary", "1");
     binary.data = Payload::encoded("cbor", vec![1]).unwrap();
     let entries = vec![Offered::unstamped(event("e-1", "1")), Offered::unstamped(binary)];
-    let request = PushRequest { log: None, node: NodeId::random(), from: None, entries };
+    let request = PushRequest { log: None, node: NodeId::random(), from: None, entries: entries.into() };
     let reply = peer.push(request).await.unwrap();
     assert_eq!(reply.head, mark(1));
     assert_eq!(reply.acks[0].1, Outcome::Accepted { position: 0 });

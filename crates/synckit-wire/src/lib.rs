@@ -19,7 +19,7 @@ pub use crate::{
         greet::{MAX_GREETING_MARKS, PeerAnswer, greeting_query, read_greeting, read_peer, write_peer},
         pull::{PageAnswer, PageText, PullBody, read_page, read_pull, read_since, write_pull},
         push::{
-            Caller, PushAnswer, PushBody, read_push, read_push_reply, read_staged, write_push,
+            Caller, PushAnswer, PushBody, PushResult, read_push, read_push_reply, read_staged, write_push,
             write_push_reply, write_staged, write_staged_push, write_stock_push,
         },
     },

@@ -10,9 +10,9 @@ use synckit_core::{
     transport::{Greeting, PeerState, PullRequest, PushRequest},
 };
 use synckit_wire::{
-    PageText, PeerAnswer, PushAnswer, greeting_query, query_pairs, read_greeting, read_page, read_peer,
-    read_pull, read_push, read_push_reply, write_event, write_failure, write_peer, write_pull, write_push,
-    write_push_reply, write_stock_push,
+    PageText, PeerAnswer, PushAnswer, PushResult, greeting_query, query_pairs, read_greeting, read_page,
+    read_peer, read_pull, read_push, read_push_reply, write_event, write_failure, write_peer, write_pull,
+    write_push, write_push_reply, write_stock_push,
 };
 
 const NODE: &str = "00000000000000000000000000000007";
@@ -96,7 +96,7 @@ fn pushes() {
         log: Some(log()),
         node: NodeId::from_u128(7),
         from: Some(LogId::from_u128(1)),
-        entries: vec![offered(); 3],
+        entries: vec![offered(); 3].into(),
     };
     let one = text(&offered());
     let head = format!(
@@ -121,13 +121,14 @@ fn pushes() {
 #[test]
 fn what_became_of_a_push() {
     let refused = |code| Outcome::Refused(Refusal::new(code, "because \"so\""));
-    let results = vec![
-        ("a\n".to_owned(), Outcome::Accepted { position: 4 }),
-        ("b".to_owned(), Outcome::Duplicate),
-        ("c".to_owned(), refused(RefusalCode::WaitingForParent)),
-        ("d".to_owned(), refused(RefusalCode::ContentMismatch)),
-        ("e".to_owned(), Outcome::Stale),
+    let results = [
+        ("a\n", Outcome::Accepted { position: 4 }),
+        ("b", Outcome::Duplicate),
+        ("c", refused(RefusalCode::WaitingForParent)),
+        ("d", refused(RefusalCode::ContentMismatch)),
+        ("e", Outcome::Stale),
     ];
+    let results = results.map(|(id, outcome)| PushResult::one(id.to_owned(), outcome)).to_vec();
     let reply = write_push_reply("ok", &results, log(), mark(4));
     let expected = [
         r#"{"status":"ok","results":[{"id":"a\n","status":"accepted","position":4},"#,
@@ -143,6 +144,45 @@ fn what_became_of_a_push() {
     assert_eq!(read_push_reply(br#"{"status":"ok"}"#).unwrap(), PushAnswer::Stock);
     for wrong in [&b"{}"[..], b"", br#"{"status":"ok","results":[]}"#, br#"{"status":"bad"}"#] {
         assert!(read_push_reply(wrong).is_err());
+    }
+}
+
+#[test]
+fn what_became_of_many_is_said_in_few_words() {
+    let accepted = |position| Outcome::Accepted { position };
+    let refused = Outcome::Refused(Refusal::new(RefusalCode::Quota, "full"));
+    let outcomes = [
+        accepted(4),
+        accepted(5),
+        accepted(6),
+        accepted(8),
+        Outcome::Duplicate,
+        Outcome::Duplicate,
+        refused.clone(),
+        refused,
+        accepted(9),
+    ];
+    let name = |i: usize| format!("e{i}");
+    let each: Vec<_> =
+        outcomes.iter().enumerate().map(|(i, o)| PushResult::one(name(i), o.clone())).collect();
+    let together = PushResult::together(each);
+    let reply = write_push_reply("ok", &together, log(), mark(9));
+    let begins = [
+        r#"{"status":"ok","results":[{"id":"e0","status":"accepted","position":4,"count":3},"#,
+        r#"{"id":"e3","status":"accepted","position":8},"#,
+        r#"{"id":"e4","status":"duplicate","count":2},"#,
+        r#"{"id":"e6","status":"refused""#,
+    ];
+    assert!(reply.starts_with(&begins.concat()), "{reply}");
+    let PushAnswer::Kit { results, .. } = read_push_reply(reply.as_bytes()).unwrap() else {
+        panic!("{reply}")
+    };
+    assert_eq!(results, together);
+    assert_eq!(results.iter().map(|r| r.id.clone()).collect::<Vec<_>>(), [0, 3, 4, 6, 7, 8].map(name));
+    assert_eq!(results.iter().flat_map(PushResult::outcomes).collect::<Vec<_>>(), outcomes);
+    for count in ["0", "-1", "10001", "18446744073709551615", "\"3\""] {
+        let wrong = reply.replace("\"count\":3", &format!("\"count\":{count}"));
+        assert!(read_push_reply(wrong.as_bytes()).is_err(), "{count}");
     }
 }
 

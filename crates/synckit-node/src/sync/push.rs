@@ -1,6 +1,6 @@
 //! Pushing what the peer has not had from this log.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use synckit_core::{
     Error, ErrorKind, Event, EventId, Mark, Result, chain_hash,
@@ -9,13 +9,40 @@ use synckit_core::{
         Acknowledged, LogEntry, LogPage, Outcome, QuarantineSide, Quarantined, ReadRequest, RefusalCode,
         Write,
     },
-    transport::{PushReply, PushRequest},
+    transport::{PeerState, PushReply, PushRequest},
 };
 
 use super::{Run, Session, refused_by};
 
 /// After so many pushes, the peer is asked whether it still is what it was: few enough for one greeting.
 const PUSHES_UNVERIFIED: usize = 8;
+/// After so many pages that were taken as they were, the push cursor is recorded: should it be lost, a few pages go out once
+/// more, and the peer has them already.
+const PAGES_UNRECORDED: usize = 4;
+
+/// What the peer said of pages, and is not recorded yet.
+#[derive(Default)]
+struct Said {
+    pages: usize,
+    last: Option<Acknowledged>,
+}
+
+impl Said {
+    /// Pages must have been taken as they were before another can be added.
+    fn add(&mut self, mut acknowledged: Acknowledged) {
+        self.pages += 1;
+        if let Some(before) = self.last.take() {
+            acknowledged.forget = before.forget.or(acknowledged.forget);
+        }
+        self.last = Some(acknowledged);
+    }
+
+    fn is_due(&self, peer: &PeerState) -> bool {
+        let plain = |said: &Acknowledged| said.refused.is_empty() && said.released.is_empty();
+        // A plain log may keep what comes twice.
+        self.pages >= PAGES_UNRECORDED || !peer.keeps_stamps || !self.last.as_ref().is_some_and(plain)
+    }
+}
 
 impl Run<'_> {
     pub(super) async fn push(&mut self, session: &mut Session) -> Result<()> {
@@ -64,14 +91,14 @@ impl Run<'_> {
         if planted(Plant::PushFromPeersPosition) {
             from = session.peer.head.position.min(self.node.store.head().await?.position);
         }
-        let mut said = None;
+        let mut said = Said::default();
         let mut page = self.read_own(session, from).await?;
         let mut expected = None;
         loop {
             let (next, has_more) = (page.next.position, page.has_more);
             let entries = std::mem::take(&mut page.entries);
             if entries.is_empty() {
-                self.acknowledged(said.take()).await?;
+                self.acknowledged(&mut said).await?;
                 let covered = next.min(session.compared);
                 let moved = covered != session.checkpoint.push;
                 session.checkpoint.push = covered;
@@ -99,10 +126,13 @@ impl Run<'_> {
                     Err(error) => Err(error),
                 })
             };
-            let (reply, following, recorded) = tokio::join!(
+            let (reply, following, recorded, end) = tokio::join!(
                 self.offer(session, &request, &entries),
                 following,
-                self.acknowledged(said.take())
+                async {
+                    if said.is_due(&session.peer) { self.acknowledged(&mut said).await } else { Ok(()) }
+                },
+                async { end_of(session.checkpoint.pull, &entries) }
             );
             recorded?;
             session.checkpoint.push = next.min(session.compared);
@@ -111,19 +141,26 @@ impl Run<'_> {
             }
             let again = before.iter().filter(|q| entries.iter().any(|e| is_about(q, e)));
             let again: Vec<Quarantined> = again.cloned().collect();
-            let reply = reply?;
+            let reply = match reply {
+                Ok(reply) => reply,
+                Err(error) => {
+                    self.acknowledged(&mut said).await?;
+                    return Err(error);
+                }
+            };
             self.check_head(session, reply.head).await?;
-            let (acknowledged, page_skewed) = self.digest(session, &entries, reply, again);
+            let (acknowledged, page_skewed) = self.digest(session, &entries, reply, end, again);
             if planted(Plant::PoisonHoldsQueue) && !acknowledged.refused.is_empty() {
                 return Err(Error::new(ErrorKind::Forbidden, "push", "an event was refused"));
             }
             skewed.extend(page_skewed);
+            said.add(acknowledged);
             match following {
                 Some(Ok((read, request))) => {
-                    (said, page, expected) = (Some(acknowledged), read, Some(request));
+                    (page, expected) = (read, Some(request));
                 }
                 last => {
-                    self.acknowledged(Some(acknowledged)).await?;
+                    self.acknowledged(&mut said).await?;
                     return last.transpose().map(|_| skewed);
                 }
             }
@@ -164,7 +201,7 @@ impl Run<'_> {
             log: Some(session.peer.log),
             node: identity.node,
             from: Some(identity.log),
-            entries: entries.iter().cloned().map(LogEntry::into_offered).collect(),
+            entries: Arc::new(entries.iter().cloned().map(LogEntry::into_offered).collect()),
         }
     }
 
@@ -189,16 +226,17 @@ impl Run<'_> {
         session: &mut Session,
         entries: &[LogEntry],
         reply: PushReply,
+        end: Option<Mark>,
         again: Vec<Quarantined>,
     ) -> (Acknowledged, Vec<EventId>) {
         let (mut refused, mut released, mut skewed) = (Vec::new(), Vec::new(), Vec::new());
-        let mut accepted: Vec<(u64, &LogEntry)> = Vec::new();
+        let mut accepted = Vec::with_capacity(entries.len());
         for (entry, (id, outcome)) in entries.iter().zip(reply.acks) {
             let before = again.iter().filter(|q| is_about(q, entry)).cloned();
             match outcome {
-                Outcome::Accepted { position } => {
+                Outcome::Accepted { .. } => {
                     self.report.pushed += 1;
-                    accepted.push((position, entry));
+                    accepted.push(entry);
                     released.extend(before);
                 }
                 Outcome::Refused(refusal) => {
@@ -223,7 +261,9 @@ impl Run<'_> {
                 }
             }
         }
-        if follows(session.checkpoint.pull, &accepted, reply.head) {
+        let pulled = session.checkpoint.pull;
+        let end = end.filter(|_| accepted.len() == entries.len()).or_else(|| end_of(pulled, accepted));
+        if end.is_some_and(|end| end != pulled && end == reply.head) {
             session.checkpoint.pull = reply.head;
         }
         let last_shown = session.pushed.last().copied().unwrap_or(session.checkpoint.seen);
@@ -247,8 +287,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn acknowledged(&self, said: Option<Acknowledged>) -> Result<()> {
-        match said {
+    async fn acknowledged(&self, said: &mut Said) -> Result<()> {
+        match std::mem::take(said).last {
             Some(said) => self.node.store.write(Write::Acknowledge(said)).await.map(drop),
             None => Ok(()),
         }
@@ -278,8 +318,10 @@ impl Run<'_> {
             let request = self.push_request(session, &entries, None);
             let reply = self.offer(session, &request, &entries).await?;
             self.check_head(session, reply.head).await?;
-            let (acknowledged, still) = self.digest(session, &entries, reply, rows.to_vec());
-            self.acknowledged(Some(acknowledged)).await?;
+            let (acknowledged, still) = self.digest(session, &entries, reply, None, rows.to_vec());
+            let mut said = Said::default();
+            said.add(acknowledged);
+            self.acknowledged(&mut said).await?;
             skewed.extend(still);
         }
         Ok(skewed)
@@ -302,17 +344,14 @@ fn is_about(row: &Quarantined, entry: &LogEntry) -> bool {
     (&row.id, row.origin, row.counter) == (&entry.event.id, Some(entry.stamp.origin), entry.stamp.counter)
 }
 
-/// Whether the accepted entries are all that the peer's log has after our pull cursor: then there is nothing in between to
+/// Where the peer's log ends if it has nothing after our pull cursor but these entries: then there is nothing in between to
 /// be pulled, and no need to have our own entries sent back. The chain tells; a log that was restored has another one. It
 /// does not tell whether the peer had the data of a stub.
-fn follows(pulled: Mark, accepted: &[(u64, &LogEntry)], head: Mark) -> bool {
-    let mut reached = pulled;
-    for (position, entry) in accepted {
-        if *position != reached.position + 1 || entry.stub {
-            return false;
-        }
-        let hash = chain_hash(&reached.hash, &entry.event.id, &entry.stamp, &entry.content);
-        reached = Mark { position: *position, hash };
+fn end_of<'a>(pulled: Mark, entries: impl IntoIterator<Item = &'a LogEntry>) -> Option<Mark> {
+    let mut end = pulled;
+    for entry in entries {
+        let hash = chain_hash(&end.hash, &entry.event.id, &entry.stamp, &entry.content);
+        end = Mark { position: end.position.checked_add(1).filter(|_| !entry.stub)?, hash };
     }
-    reached != pulled && reached == head
+    Some(end)
 }

@@ -139,7 +139,8 @@ impl Way {
 
     pub(super) async fn try_give(&self, log: Option<LogId>, entries: Vec<Offered>) -> Result<PushReply> {
         let ids: Vec<_> = entries.iter().map(|e| e.event.id.clone()).collect();
-        let reply = self.push(PushRequest { log, node: NODE, from: Some(PEER), entries }).await?;
+        let reply =
+            self.push(PushRequest { log, node: NODE, from: Some(PEER), entries: entries.into() }).await?;
         assert!(reply.acks.iter().map(|(id, _)| id).eq(&ids), "one answer for each entry, in their order");
         Ok(reply)
     }

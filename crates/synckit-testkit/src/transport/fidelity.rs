@@ -35,7 +35,7 @@ pub(super) async fn bytes_survive_a_push_and_a_pull(ends: &Ends<'_>) {
     relay(ends, &store).await;
     let (hub, way) = ends.fresh().await;
     let entries: Vec<Offered> = fragile().into_iter().map(Offered::unstamped).collect();
-    let request = synckit_core::transport::PushRequest { log: None, node: super::ends::NODE, from: None, entries };
+    let request = synckit_core::transport::PushRequest { log: None, node: super::ends::NODE, from: None, entries: entries.into() };
     assert_eq!(accepted(&way.push(request).await.unwrap()), fragile().len());
     assert!(hub.all().await.iter().map(|e| &e.event).eq(&fragile()), "events without stamps have bytes, too");
 }

@@ -55,7 +55,7 @@ pub(super) async fn life_a_dropped_push_does_no_harm(ends: &Ends<'_>) {
             stamped(&first, &first, 2, 2 * n, 10, &[]),
             stamped(&second, &first, 2, 2 * n + 1, 20, &[&first]),
         ];
-        let request = PushRequest { log: None, node: NODE, from: Some(PEER), entries: entries.clone() };
+        let request = PushRequest { log: None, node: NODE, from: Some(PEER), entries: entries.clone().into() };
         let ended = dropped_after(way.push(request), polls).await;
         let again = way.give(entries).await;
         assert!(again.acks.iter().all(|(_, o)| o.refusal().is_none()), "{:?}", again.acks);

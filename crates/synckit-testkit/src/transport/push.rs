@@ -82,7 +82,7 @@ pub(super) async fn push_nothing(ends: &Ends<'_>) {
 pub(super) async fn push_proves_nothing_about_the_pushers_log(ends: &Ends<'_>) {
     let (store, way) = ends.fresh().await;
     assert_eq!(accepted(&way.give(vec![stamped("a", "x", 2, 1, 10, &[])]).await), 1);
-    let request = PushRequest { log: None, node: NODE, from: None, entries: vec![stamped("b", "y", 2, 2, 20, &[])] };
+    let request = PushRequest { log: None, node: NODE, from: None, entries: vec![stamped("b", "y", 2, 2, 20, &[])].into() };
     assert_eq!(accepted(&way.push(request).await.unwrap()), 1);
     let from: Vec<Option<LogId>> = store.all().await.iter().map(|e| e.from).collect();
     assert_eq!(from, [None, None], "what is held back from that log later would be missing in a copy of it");
@@ -93,7 +93,7 @@ pub(super) async fn push_is_checked_against_its_author(ends: &Ends<'_>) {
     let ahead = |origin, counter| stamped(&format!("e{origin}"), "x", origin, counter, HOUR, &[]);
     let reply = way.give(vec![ahead(2, 1), ahead(3, 1)]).await;
     assert_eq!(codes(&reply), [Some(RefusalCode::ClockSkew), None], "what others wrote is only handed on");
-    let relay = PushRequest { log: None, node: NodeId::from_u128(4), from: Some(PEER), entries: vec![ahead(2, 1)] };
+    let relay = PushRequest { log: None, node: NodeId::from_u128(4), from: Some(PEER), entries: vec![ahead(2, 1)].into() };
     assert_eq!(accepted(&way.push(relay).await.unwrap()), 1);
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn push_without_stamps(ends: &Ends<'_>) {
     let (store, way) = ends.fresh().await;
     store.append(vec![event("a", "x", "1")]).await;
     let push = async |events| {
-        let request = PushRequest { log: None, node: NODE, from: None, entries: unstamped(events) };
+        let request = PushRequest { log: None, node: NODE, from: None, entries: unstamped(events).into() };
         way.push(request).await.unwrap()
     };
     let reply = push(vec![event("b", "x", "1"), event("c", "y", "1"), event("a", "x", "1")]).await;

@@ -9,7 +9,8 @@ use synckit_core::{
     transport::{PullPage, PullRequest, PushReply, PushRequest},
 };
 use synckit_wire::{
-    Element, PushAnswer, read_page, read_push_reply, read_staged, write_pull, write_push, write_staged_push,
+    Element, PushAnswer, PushResult, read_page, read_push_reply, read_staged, write_pull, write_push,
+    write_staged_push,
 };
 
 use super::exchange::{Exchange, Packed};
@@ -131,19 +132,27 @@ pub(super) async fn push(
             return Err(protocol("push", "the peer does not say what became of the events"));
         };
         let batch = &request.entries[acks.len()..acks.len() + sent];
-        acks.extend(matched(batch, results)?);
+        acks.extend(matched(batch, &results)?);
         shown = Some((log, head));
     }
 }
 
 /// What became of each event of a batch, once it is sure that the answer is about them.
-fn matched(batch: &[Offered], results: Vec<(String, Outcome)>) -> Result<Vec<(EventId, Outcome)>> {
-    let alike = batch.len() == results.len()
-        && batch.iter().zip(&results).all(|(offered, (id, _))| offered.event.id.as_str() == id);
-    if !alike {
-        return Err(protocol("push", "the answer is about other events"));
+fn matched(batch: &[Offered], results: &[PushResult]) -> Result<Vec<(EventId, Outcome)>> {
+    let mut acks = Vec::with_capacity(batch.len());
+    for result in results {
+        let rest = batch.get(acks.len()..).unwrap_or_default();
+        let alike =
+            rest.len() >= result.count && rest.first().is_some_and(|o| o.event.id.as_str() == result.id);
+        if !alike {
+            return Err(protocol("push", "the answer is about other events"));
+        }
+        acks.extend(rest.iter().map(|offered| offered.event.id.clone()).zip(result.outcomes()));
     }
-    Ok(batch.iter().zip(results).map(|(offered, (_, outcome))| (offered.event.id.clone(), outcome)).collect())
+    if acks.len() < batch.len() {
+        return Err(protocol("push", "the answer leaves events out"));
+    }
+    Ok(acks)
 }
 
 fn protocol(operation: &'static str, message: impl Into<String>) -> Error {

@@ -1,5 +1,7 @@
 //! Talking to a stock go-sync-kit hub: a log that knows positions, and nothing of stamps, hashes or filters.
 
+use std::sync::Arc;
+
 use synckit_core::{
     CursorMode, Error, ErrorKind, EventId, Hash, LogId, Mark, Result, Stamp, Timestamp,
     store::{Offered, Outcome, Refusal, RefusalCode},
@@ -97,7 +99,7 @@ pub(super) async fn push(
     }
     let mut acks: Vec<(EventId, Outcome)> = Vec::with_capacity(request.entries.len());
     let mut plain = Vec::with_capacity(request.entries.len());
-    for offered in request.entries {
+    for offered in Arc::unwrap_or_clone(request.entries) {
         let id = offered.event.id.clone();
         if offered.stub.is_some() || !offered.event.data.is_json() {
             let refusal = Refusal::new(

@@ -1,12 +1,14 @@
 //! `POST /push`.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use synckit_core::{
     Transport as _,
     store::{Outcome, RefusalCode},
     transport::PushRequest,
 };
-use synckit_wire::{read_push, write_push_reply};
+use synckit_wire::{PushResult, read_push, write_push_reply};
 
 use super::{Failure, Reply, Shared};
 
@@ -26,9 +28,12 @@ impl Shared {
                     results.push(None);
                     entries.push(offered);
                 }
-                Err(unfit) => results.push(Some((unfit.id, Outcome::Refused(unfit.refusal)))),
+                Err(unfit) => {
+                    results.push(Some(PushResult::one(unfit.id, Outcome::Refused(unfit.refusal))));
+                }
             }
         }
+        let entries = Arc::new(entries);
         let request = match push.caller {
             Some(caller) => PushRequest { log: caller.log, node: caller.node, from: caller.from, entries },
             // What a client without stamps pushes becomes this node's own.
@@ -36,11 +41,12 @@ impl Shared {
         };
         let reply = self.hub.push(request).await?;
         let mut acks = reply.acks.into_iter();
-        let results: Vec<(String, Outcome)> = results
-            .into_iter()
-            .filter_map(|unfit| unfit.or_else(|| acks.next().map(|(id, outcome)| (id.to_string(), outcome))))
-            .collect();
-        if push.caller.is_none() {
+        let mut ack = || acks.next().map(|(id, outcome)| PushResult::one(id.to_string(), outcome));
+        let mut results: Vec<PushResult> =
+            results.into_iter().filter_map(|unfit| unfit.or_else(&mut ack)).collect();
+        if push.caller.is_some() {
+            results = PushResult::together(results);
+        } else {
             self.all_stored(&results)?;
         }
         Ok(Reply::ok(write_push_reply("ok", &results, reply.log, reply.head)))
@@ -48,10 +54,10 @@ impl Shared {
 
     /// A stock client reads nothing but the status: it is 200 only if every event is durable, or its id was taken
     /// before by another event, which trying again would not change.
-    fn all_stored(&self, results: &[(String, Outcome)]) -> Result<(), Failure> {
+    fn all_stored(&self, results: &[PushResult]) -> Result<(), Failure> {
         let mut refused = 0_usize;
         let mut first = None;
-        for (id, outcome) in results {
+        for PushResult { id, outcome, .. } in results {
             let Outcome::Refused(refusal) = outcome else { continue };
             if refusal.code == RefusalCode::ContentMismatch && !self.options.conflict_on_mismatch {
                 tracing::warn!(%id, reason = %refusal, "a stock client pushed another event under an id that is taken");

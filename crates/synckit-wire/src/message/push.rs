@@ -183,19 +183,73 @@ impl<'de> Fields<'de> for Draft<'de> {
     }
 }
 
+/// What became of events of a push that follow one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PushResult {
+    /// The id of the first of them.
+    pub id: String,
+    /// What became of the first of them. If it was accepted, the others were at the positions after its own.
+    pub outcome: Outcome,
+    /// How many they are, at least 1.
+    pub count: usize,
+}
+
+impl PushResult {
+    /// What became of one event.
+    #[must_use]
+    pub const fn one(id: String, outcome: Outcome) -> Self {
+        Self { id, outcome, count: 1 }
+    }
+
+    /// What became of each of the events, in their order.
+    pub fn outcomes(&self) -> impl Iterator<Item = Outcome> {
+        (0..self.count as u64).map(|i| match &self.outcome {
+            Outcome::Accepted { position } => Outcome::Accepted { position: position.saturating_add(i) },
+            other => other.clone(),
+        })
+    }
+
+    /// Whether something that became of the event after them is said with them.
+    fn goes_on_with(&self, outcome: &Outcome) -> bool {
+        match (&self.outcome, outcome) {
+            (Outcome::Accepted { position: first }, Outcome::Accepted { position }) => {
+                first.checked_add(self.count as u64) == Some(*position)
+            }
+            (first, outcome) => matches!(outcome, Outcome::Duplicate) && first == outcome,
+        }
+    }
+
+    /// Says what became of many events in few results: mostly all are accepted, one after the other.
+    #[must_use]
+    pub fn together(results: Vec<Self>) -> Vec<Self> {
+        let mut together: Vec<Self> = Vec::new();
+        for result in results {
+            match together.last_mut() {
+                Some(last) if result.count == 1 && last.goes_on_with(&result.outcome) => last.count += 1,
+                _ => together.push(result),
+            }
+        }
+        together
+    }
+}
+
 /// Writes what became of a push:
-/// `{"status","results":[{"id","status":"accepted|duplicate|waiting|refused|stale","position"?,"code"?,"reason"?}],"log","head"}`,
-/// the results in the order of the request.
+/// `{"status","results":[{"id","status":"accepted|duplicate|waiting|refused|stale","position"?,"count"?,"code"?,"reason"?}],"log","head"}`,
+/// the results in the order of the request. Without a `count`, a result is of one event.
 #[must_use]
-pub fn write_push_reply(status: &str, results: &[(String, Outcome)], log: LogId, head: Mark) -> String {
+pub fn write_push_reply(status: &str, results: &[PushResult], log: LogId, head: Mark) -> String {
     let mut out = String::from("{\"status\":");
     string(&mut out, status);
     key(&mut out, "results");
     out.push('[');
-    for (i, (id, outcome)) in results.iter().enumerate() {
+    for (i, PushResult { id, outcome, count }) in results.iter().enumerate() {
         out.push_str(if i > 0 { ",{\"id\":" } else { "{\"id\":" });
         string(&mut out, id);
         write_outcome(&mut out, outcome);
+        if *count > 1 {
+            append(&mut out, format_args!(",\"count\":{count}"));
+        }
         out.push('}');
     }
     out.push(']');
@@ -238,8 +292,8 @@ pub enum PushAnswer {
         log: LogId,
         /// Where it ends now.
         head: Mark,
-        /// For each event, in the order of the request, its id and what became of it.
-        results: Vec<(String, Outcome)>,
+        /// What became of the events, in the order of the request.
+        results: Vec<PushResult>,
     },
 }
 
@@ -262,7 +316,11 @@ pub fn read_push_reply(body: &[u8]) -> Result<PushAnswer> {
         serde_json::from_slice(body).map_err(|e| wrong("cannot be read").with_source(e))?;
     match (shape.results, shape.log, shape.head) {
         (Some(results), Some(log), Some(head)) => {
-            let results = results.into_iter().map(ResultShape::read).collect();
+            let results: Vec<PushResult> = results.into_iter().map(ResultShape::read).collect();
+            let events = results.iter().try_fold(0_usize, |sum, r| sum.checked_add(r.count));
+            if results.iter().any(|r| r.count == 0) || events.is_none_or(|events| events > MAX_PAGE_EVENTS) {
+                return Err(wrong("counts its events wrong"));
+            }
             Ok(PushAnswer::Kit { log, head, results })
         }
         (None, None, None) if shape.status == "ok" => Ok(PushAnswer::Stock),
@@ -277,14 +335,20 @@ struct ResultShape<'a> {
     status: Cow<'a, str>,
     #[serde(default)]
     position: u64,
+    #[serde(default = "one")]
+    count: usize,
     #[serde(borrow, default)]
     code: Cow<'a, str>,
     #[serde(default)]
     reason: String,
 }
 
+const fn one() -> usize {
+    1
+}
+
 impl ResultShape<'_> {
-    fn read(self) -> (String, Outcome) {
+    fn read(self) -> PushResult {
         let outcome = match &*self.status {
             "accepted" => Outcome::Accepted { position: self.position },
             "duplicate" => Outcome::Duplicate,
@@ -292,6 +356,6 @@ impl ResultShape<'_> {
             "waiting" => Outcome::Refused(Refusal::new(RefusalCode::WaitingForParent, self.reason)),
             _ => Outcome::Refused(Refusal::new(RefusalCode::parse(&self.code), self.reason)),
         };
-        (self.id, outcome)
+        PushResult { id: self.id, outcome, count: self.count }
     }
 }
