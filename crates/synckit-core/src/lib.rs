@@ -14,6 +14,7 @@ mod hash;
 mod hub;
 mod ids;
 pub mod limits;
+pub mod parallel;
 pub mod plan;
 #[doc(hidden)]
 pub mod plant;

@@ -219,7 +219,9 @@ fn verified(before: Mark, entry: &LogEntry) -> Result<Mark> {
 }
 
 fn new_entry(entry: LogEntry) -> NewEntry {
+    let share = synckit_core::Progress::share(&entry.event.id, &entry.stamp, &entry.content);
     NewEntry {
+        share,
         position: entry.position,
         event: entry.event,
         stamp: entry.stamp,

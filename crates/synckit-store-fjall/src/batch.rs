@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use fjall::{Database, Keyspace, OwnedWriteBatch, Slice};
+use synckit_core::parallel;
 
 /// Changes that are stored together. The engine gives a batch no order within itself: a key may be in it once.
 pub(crate) struct Batch {
-    inner: OwnedWriteBatch,
     small: Keyspace,
     /// The rows of the other tables.
     of_tables: Vec<(Keyspace, Vec<Row>)>,
@@ -18,14 +18,28 @@ pub(crate) struct Batch {
 type Row = (Slice, Option<Slice>);
 
 impl Batch {
-    /// An empty batch with room for about so many changes.
-    pub(crate) fn new(db: &Database, small: &Keyspace, changes: usize) -> Self {
-        Self {
-            inner: OwnedWriteBatch::with_capacity(db.clone(), changes),
-            small: small.clone(),
-            of_tables: Vec::new(),
-            of_small: BTreeMap::new(),
-        }
+    /// An empty batch of a store whose table of small things is this.
+    pub(crate) fn new(small: &Keyspace) -> Self {
+        Self { small: small.clone(), of_tables: Vec::new(), of_small: BTreeMap::new() }
+    }
+
+    /// What two threads have prepared, for about so many entries. The two must not share a table, nor small keys.
+    pub(crate) fn prepared<E: Send>(
+        small: &Keyspace,
+        entries: usize,
+        one: impl FnOnce(&mut Self) -> Result<(), E> + Send,
+        other: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let (mut batch, mut rest) = (Self::new(small), Self::new(small));
+        let (one, other) = parallel::both(
+            entries,
+            || one(&mut batch).map(|()| batch.sort()),
+            || other(&mut rest).map(|()| rest.sort()),
+        );
+        one.and(other)?;
+        batch.of_tables.extend(rest.of_tables);
+        batch.of_small.extend(rest.of_small);
+        Ok(batch)
     }
 
     /// A key of a table other than the small one, once.
@@ -63,23 +77,31 @@ impl Batch {
         self.of_small.get(key).is_some_and(Option::is_some)
     }
 
-    /// All of it, for the engine, which takes what is in the order of the keys in faster than what is not.
-    pub(crate) fn whole(mut self) -> OwnedWriteBatch {
-        for (table, mut rows) in self.of_tables {
+    /// The engine takes in what is in the order of the keys faster than what is not.
+    fn sort(&mut self) {
+        for (_, rows) in &mut self.of_tables {
             rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        }
+    }
+
+    /// All of it, for the engine.
+    pub(crate) fn whole(self, db: &Database) -> OwnedWriteBatch {
+        let changes = self.of_tables.iter().map(|(_, rows)| rows.len()).sum::<usize>() + self.of_small.len();
+        let mut whole = OwnedWriteBatch::with_capacity(db.clone(), changes);
+        for (table, rows) in self.of_tables {
             for (key, value) in rows {
                 match value {
-                    Some(value) => self.inner.insert(&table, key, value),
-                    None => self.inner.remove(&table, key),
+                    Some(value) => whole.insert(&table, key, value),
+                    None => whole.remove(&table, key),
                 }
             }
         }
         for (key, value) in self.of_small {
             match value {
-                Some(value) => self.inner.insert(&self.small, key, value),
-                None => self.inner.remove(&self.small, key),
+                Some(value) => whole.insert(&self.small, key, value),
+                None => whole.remove(&self.small, key),
             }
         }
-        self.inner
+        whole
     }
 }

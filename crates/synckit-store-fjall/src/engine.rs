@@ -138,7 +138,7 @@ impl Engine {
         let folder = folder.map_or_else(|| Folder::create(&config.path), Ok)?;
         folder.clear()?;
         let engine = Self::start(config, folder)?;
-        let mut batch = engine.batch(2);
+        let mut batch = engine.batch();
         schema::put_node(&mut batch, &Node { state, conflicts: 0 });
         schema::put_about(&mut batch, &about);
         engine.commit(batch, Mark::START)?;
@@ -201,8 +201,8 @@ impl Engine {
     }
 
     /// An empty batch with room for about so many changes.
-    pub(crate) fn batch(&self, changes: usize) -> Batch {
-        Batch::new(&self.db, &self.tables.small, changes)
+    pub(crate) fn batch(&self) -> Batch {
+        Batch::new(&self.tables.small)
     }
 
     /// Stores a batch, all or nothing and as durably as was asked for, and notes where the log ends then.
@@ -233,7 +233,7 @@ impl Engine {
             Durability::Full => PersistMode::SyncAll,
             Durability::Normal => PersistMode::Buffer,
         };
-        batch.whole().durability(Some(persist)).commit().map_err(from_fjall("write"))?;
+        batch.whole(&self.db).durability(Some(persist)).commit().map_err(from_fjall("write"))?;
         if self.durability == Durability::Full {
             self.folder.witness(head)?;
         }

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use synckit_core::{
     AggregateId, EventId, NodeId, Result,
     graph::{Head, Vertex, decode_heads},
-    plan::{Claim, Known, Lookup},
+    parallel,
+    plan::{Claim, Known, KnownEntry, Lookup},
     store::Quarantined,
 };
 
@@ -41,10 +42,8 @@ pub(crate) fn position_of(view: &View<'_>, id: &EventId) -> Result<Option<u64>> 
 }
 
 pub(crate) fn look_up(view: &View<'_>, lookup: &Lookup, claimed: Claimed, known: &mut Known) -> Result<()> {
-    for id in &lookup.ids {
-        if let Some(position) = position_of(view, id)? {
-            known.entries.insert(id.clone(), view.entry(position, |entry| entry.known())?);
-        }
+    counting(view, lookup, known)?;
+    for id in lookup.ids.iter().filter(|_| claimed.withdrawn || claimed.others) {
         if claimed.withdrawn {
             claims(view, Kind::Withdrawn, id, &mut known.withdrawn)?;
         }
@@ -85,6 +84,24 @@ pub(crate) fn look_up(view: &View<'_>, lookup: &Lookup, claimed: Claimed, known:
             }
         }
     }
+    Ok(())
+}
+
+/// The entries that count for the ids.
+fn counting(view: &View<'_>, lookup: &Lookup, known: &mut Known) -> Result<()> {
+    let ids: Vec<&EventId> = lookup.ids.iter().collect();
+    let (front, back) = ids.split_at(ids.len() / 2);
+    let find = |ids: &[&EventId]| -> Result<Vec<(EventId, KnownEntry)>> {
+        let mut found = Vec::new();
+        for id in ids {
+            if let Some(position) = position_of(view, id)? {
+                found.push(((*id).clone(), view.entry(position, |entry| entry.known())?));
+            }
+        }
+        Ok(found)
+    };
+    let (front, back) = parallel::both(ids.len(), || find(front), || find(back));
+    known.entries.extend(front?.into_iter().chain(back?));
     Ok(())
 }
 

@@ -60,7 +60,7 @@ fn complete(engine: &Engine, writer: &mut Writer, node: NodeState) -> Result<()>
     let (mut after, mut about) = (writer.node.clone(), writer.about.clone());
     after.state = node;
     (about.home, about.standing) = (engine.home(), Standing::Live);
-    let mut batch = engine.batch(2);
+    let mut batch = engine.batch();
     schema::put_node(&mut batch, &after);
     schema::put_about(&mut batch, &about);
     engine.commit(batch, head)?;
@@ -71,7 +71,7 @@ fn complete(engine: &Engine, writer: &mut Writer, node: NodeState) -> Result<()>
 fn put_about(engine: &Engine, writer: &mut Writer, standing: Standing) -> Result<()> {
     let mut about = writer.about.clone();
     about.standing = standing;
-    let mut batch = engine.batch(1);
+    let mut batch = engine.batch();
     schema::put_about(&mut batch, &about);
     engine.commit(batch, writer.node.state.head)?;
     writer.about = about;

@@ -57,7 +57,7 @@ pub(crate) fn record(
     let mut origins: BTreeMap<NodeId, Vec<New<'_>>> = BTreeMap::new();
     for e in entries {
         let (counter, id) = (e.stamp.counter, e.event.id.as_str());
-        let new = New { counter, id, share: e.share(), position: Some(e.position) };
+        let new = New { counter, id, share: e.share, position: Some(e.position) };
         origins.entry(e.stamp.origin).or_default().push(new);
     }
     for k in known {

@@ -88,7 +88,7 @@ pub(crate) fn settle(engine: &Engine, config: &FjallConfig) -> Result<Option<(No
     let copied = about.home.replace(home).is_some() && !config.taken_for_the_original;
     let mut node = node(&view)?;
     let former = node.state.node;
-    let mut batch = engine.batch(2);
+    let mut batch = engine.batch();
     if copied {
         let NodeState { log, node: id, .. } = config.settings.new_node();
         node.state.former.push(former);

@@ -27,7 +27,7 @@ use crate::{
 
 /// Stores the changes, all or nothing.
 pub(crate) fn store(engine: &Engine, view: &View<'_>, writer: &mut Writer, changes: &Changes) -> Result<()> {
-    let (batch, node) = batch(engine, view, &writer.node, changes)?;
+    let (batch, node) = batch(view, &writer.node, changes)?;
     engine.commit(batch, node.state.head)?;
     writer.node = node;
     writer.claimed.withdrawn |= !changes.withdrawn.is_empty();
@@ -36,14 +36,36 @@ pub(crate) fn store(engine: &Engine, view: &View<'_>, writer: &mut Writer, chang
 }
 
 /// The batch that stores the changes, and the node afterwards.
-fn batch(engine: &Engine, view: &View<'_>, before: &Node, changes: &Changes) -> Result<(Batch, Node)> {
-    let mut batch = engine.batch(changes.entries.len() * 4 + changes.heads.len() + 8);
+fn batch(view: &View<'_>, before: &Node, changes: &Changes) -> Result<(Batch, Node)> {
     let mut after = before.clone();
+    let entries = &changes.entries;
+    let batch = Batch::prepared(
+        &view.tables.small,
+        entries.len(),
+        |batch| {
+            supersede(view, batch, changes)?;
+            rows_and_ids(view, batch, entries);
+            Ok(())
+        },
+        |batch| {
+            positions(view, batch, entries);
+            others(view, batch, changes, before, &mut after)
+        },
+    )?;
+    Ok((batch, after))
+}
+
+/// What changes beside the entries, and the node with it.
+fn others(
+    view: &View<'_>,
+    batch: &mut Batch,
+    changes: &Changes,
+    before: &Node,
+    after: &mut Node,
+) -> Result<()> {
     let small = &view.tables.small;
-    supersede(view, &mut batch, changes)?;
-    entries(view, &mut batch, &changes.entries);
-    progress::record(view, &mut batch, &changes.entries, &changes.known_stamps)?;
-    heads(view, &mut batch, &changes.heads, &mut after)?;
+    progress::record(view, batch, &changes.entries, &changes.known_stamps)?;
+    heads(view, batch, &changes.heads, after)?;
     for decision in &changes.decisions {
         let vertex = decision.vertex.as_str().as_bytes();
         batch.put_small(Kind::Decision.of(vertex), encode_decision(decision));
@@ -61,14 +83,14 @@ fn batch(engine: &Engine, view: &View<'_>, before: &Node, changes: &Changes) -> 
             batch.mark_small(Kind::ReviewOfAggregate.at(review.aggregate.as_str(), event));
         }
     }
-    claims(&mut batch, Kind::Withdrawn, &changes.withdrawn);
-    claims(&mut batch, Kind::Other, &changes.others);
+    claims(batch, Kind::Withdrawn, &changes.withdrawn);
+    claims(batch, Kind::Other, &changes.others);
     for ClaimOf { id, claim } in &changes.withdrawn {
         let aggregate = claim.aggregate.as_str();
         batch.mark_small(Kind::WithdrawnOfAggregate.at(aggregate, id.as_str().as_bytes()));
         batch.mark_small(Kind::Disputed.of(aggregate.as_bytes()));
     }
-    quarantine(view, &mut batch, changes)?;
+    quarantine(view, batch, changes)?;
     if let Some(log) = changes.forget {
         batch.remove_small(key_of_checkpoint(log));
     }
@@ -79,18 +101,24 @@ fn batch(engine: &Engine, view: &View<'_>, before: &Node, changes: &Changes) -> 
         after.state.clone_from(state);
     }
     if changes.node.is_some() || after.conflicts != before.conflicts {
-        schema::put_node(&mut batch, &after);
+        schema::put_node(batch, after);
     }
-    Ok((batch, after))
+    Ok(())
 }
 
-fn entries(view: &View<'_>, batch: &mut Batch, new: &[NewEntry]) {
+fn positions(view: &View<'_>, batch: &mut Batch, new: &[NewEntry]) {
+    for entry in new {
+        let key = keys::aggregate_at(&entry.event.aggregate_id, entry.position);
+        batch.put(&view.tables.positions, key, &[][..]);
+    }
+}
+
+fn rows_and_ids(view: &View<'_>, batch: &mut Batch, new: &[NewEntry]) {
     let tables = view.tables;
     for entry in new {
         let position = keys::position(entry.position);
         let id = entry.event.id.as_str();
         batch.put(&tables.entries, &position[..], entry::encode(entry));
-        batch.put(&tables.positions, keys::aggregate_at(&entry.event.aggregate_id, entry.position), &[][..]);
         if entry.superseded {
             continue;
         }

@@ -170,7 +170,7 @@ impl State {
                 self.by_id.insert(id.clone(), new.position);
             }
             self.aggregates.entry(new.event.aggregate_id.clone()).or_default().positions.push(new.position);
-            let named = (id.clone(), new.share());
+            let named = (id.clone(), new.share);
             self.stamp(new.stamp.origin, new.stamp.counter, named, Some(new.position));
             if new.stub && !new.superseded {
                 self.origins.entry(new.stamp.origin).or_default().stubs.insert((new.stamp.counter, id));

@@ -62,7 +62,7 @@ pub(crate) async fn after(
     known: &mut Known,
     origins: &mut Origins,
 ) -> Result<BTreeMap<NodeId, Recorded>> {
-    let of_entries = changes.entries.iter().map(|e| (e.stamp.origin, e.stamp.counter, e.share()));
+    let of_entries = changes.entries.iter().map(|e| (e.stamp.origin, e.stamp.counter, e.share));
     let of_known = changes.known_stamps.iter().map(|k| (k.origin, k.counter, k.share));
     let stamps: Vec<Stamped> = of_entries.chain(of_known).collect();
     for (origin, ..) in &stamps {

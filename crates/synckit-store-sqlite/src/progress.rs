@@ -32,7 +32,7 @@ pub(crate) fn record(connection: &Connection, entries: &[NewEntry], known: &[Kno
         let sql =
             "UPDATE stamps SET position = ?5 WHERE origin = ?1 AND counter = ?2 AND id = ?3 AND share = ?4";
         for e in entries {
-            let (origin, counter, share) = (e.stamp.origin, e.stamp.counter, e.share());
+            let (origin, counter, share) = (e.stamp.origin, e.stamp.counter, e.share);
             let (id, position) = (e.event.id.as_str(), signed(e.position));
             let row = (origin.to_bytes(), signed(counter), id, share.to_be_bytes(), position);
             if insert.execute(row).map_err(failed)? == 0 {
@@ -43,7 +43,7 @@ pub(crate) fn record(connection: &Connection, entries: &[NewEntry], known: &[Kno
     } else {
         for e in entries {
             let (origin, counter) = (e.stamp.origin, e.stamp.counter);
-            stamp(connection, &mut news, origin, counter, e.event.id.as_str(), e.share(), Some(e.position))?;
+            stamp(connection, &mut news, origin, counter, e.event.id.as_str(), e.share, Some(e.position))?;
         }
         for k in known {
             stamp(connection, &mut news, k.origin, k.counter, k.id.as_str(), k.share, None)?;

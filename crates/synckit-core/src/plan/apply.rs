@@ -146,7 +146,7 @@ impl Planner<'_> {
                 format!("{}: names beginning with synckit. are reserved", event.id),
             );
         }
-        self.append_domain(event.clone())
+        self.append_domain(event.clone(), content_hash(event))
     }
 
     /// An event of a log without stamps gets one: the log's identity is its origin, its position the counter, and it is

@@ -187,14 +187,8 @@ pub struct NewEntry {
     pub stub: bool,
     /// Whether a later entry of the same write counts for its id.
     pub superseded: bool,
-}
-
-impl NewEntry {
-    /// Its share in the hash over its origin's ids.
-    #[must_use]
-    pub fn share(&self) -> u128 {
-        Progress::share(&self.event.id, &self.stamp, &self.content)
-    }
+    /// Its share in the hash over its origin's ids, see [`Progress::share`].
+    pub share: u128,
 }
 
 /// The heads of an aggregate after a write.

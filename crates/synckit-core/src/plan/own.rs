@@ -9,6 +9,7 @@ use crate::{
     hash::{Hash, content_hash},
     ids::{EventId, VertexId},
     limits::MAX_KIT_DATA_BYTES,
+    parallel,
     stamp::Stamp,
     store::{Outcome, QuarantineSide, Quarantined, Refusal, RefusalCode},
 };
@@ -16,13 +17,14 @@ use crate::{
 impl Planner<'_> {
     pub(super) fn append(&mut self, events: Vec<Event>) {
         self.expect(events.len());
-        for event in events {
-            let outcome = self.append_one(event);
+        let contents = parallel::map(&events, content_hash);
+        for (event, content) in events.into_iter().zip(contents) {
+            let outcome = self.append_one(event, content);
             self.written.outcomes.push(outcome);
         }
     }
 
-    fn append_one(&mut self, event: Event) -> Outcome {
+    fn append_one(&mut self, event: Event, content: Hash) -> Outcome {
         let reserved = [event.id.as_str(), event.event_type.as_str(), event.aggregate_id.as_str()]
             .into_iter()
             .find(|name| name.starts_with(crate::limits::RESERVED_PREFIX))
@@ -30,15 +32,14 @@ impl Planner<'_> {
         if let Some(name) = reserved {
             return refused(RefusalCode::Invalid, format!("{}: the name {name:?} is reserved", event.id));
         }
-        self.append_domain(event)
+        self.append_domain(event, content)
     }
 
     /// Appends a domain event as this node's own, on top of the leading head.
-    pub(super) fn append_domain(&mut self, event: Event) -> Outcome {
+    pub(super) fn append_domain(&mut self, event: Event, content: Hash) -> Outcome {
         if let Some(refusal) = self.too_large(&event) {
             return Outcome::Refused(refusal);
         }
-        let content = content_hash(&event);
         if let Some(held) = self.known.entries.get(&event.id) {
             return if held.content == content { Outcome::Duplicate } else { self.mismatch(&event.id) };
         }
@@ -221,7 +222,8 @@ impl Planner<'_> {
     }
 
     pub(super) fn reissue(&mut self, event: Event, rows: Vec<Quarantined>) {
-        let outcome = self.append_one(event);
+        let content = content_hash(&event);
+        let outcome = self.append_one(event, content);
         if outcome.refusal().is_none() {
             self.changes.released.extend(rows);
         }

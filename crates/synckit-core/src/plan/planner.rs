@@ -7,13 +7,14 @@ use std::{
 
 use super::{Changes, Known, KnownEntry, NewEntry, NewHeads, Surroundings};
 use crate::{
-    cursor::Mark,
+    cursor::Progress,
     decision::{CONFLICT, Decision, RESOLUTION, Review, WITHDRAWAL, Withdrawal, conflict_id},
     error::{Error, ErrorKind, Result},
     event::Event,
     graph::{AggregateGraph, Head, Vertex, VertexBody, conflicting},
     hash::{Hash, chain_hash},
     ids::{AggregateId, EventId, LogId, NodeId, VertexId},
+    parallel,
     stamp::{HybridClock, Stamp, Timestamp},
     store::{Notice, Refusal, RefusalCode, ReviewRow, StoredDecision, Written},
 };
@@ -197,10 +198,8 @@ impl<'a> Planner<'a> {
         stub: bool,
         meaning: Meaning,
     ) -> u64 {
-        let head = self.known.node.head;
-        let hash = chain_hash(&head.hash, &event.id, &stamp, &content);
-        let position = head.position + 1;
-        self.known.node.head = Mark { position, hash };
+        let position = self.known.node.head.position + 1;
+        self.known.node.head.position = position;
         // Nothing is known of most ids that come.
         let new =
             !self.known.entries.contains_key(&event.id) && !self.known.withdrawn.contains_key(&event.id);
@@ -247,10 +246,11 @@ impl<'a> Planner<'a> {
             event,
             stamp,
             content,
-            hash,
+            hash: Hash::ZERO,
             from,
             stub,
             superseded: false,
+            share: 0,
         });
         if let Some(id) = withdrawn {
             self.count_again(&id, from);
@@ -358,6 +358,27 @@ impl<'a> Planner<'a> {
         self.known.node.counter = 0;
     }
 
+    /// Works out the hashes of the new entries.
+    fn chain(&mut self) {
+        let entries = &self.changes.entries;
+        let mut head = self.before.head;
+        let (shares, hashes) = parallel::both(
+            entries.len(),
+            || entries.iter().map(|e| Progress::share(&e.event.id, &e.stamp, &e.content)).collect::<Vec<_>>(),
+            || {
+                let hash_of = |e: &NewEntry| {
+                    head.hash = chain_hash(&head.hash, &e.event.id, &e.stamp, &e.content);
+                    head.hash
+                };
+                entries.iter().map(hash_of).collect::<Vec<_>>()
+            },
+        );
+        for ((entry, share), hash) in self.changes.entries.iter_mut().zip(shares).zip(hashes) {
+            (entry.share, entry.hash) = (share, hash);
+        }
+        self.known.node.head.hash = head.hash;
+    }
+
     pub(super) fn finish(mut self) -> Result<(Changes, Written)> {
         if let Some(aggregate) = self.missing.first() {
             let what = format!("the store did not give the history of {aggregate}");
@@ -368,7 +389,7 @@ impl<'a> Planner<'a> {
             let graph = AggregateGraph::new(aggregate.clone(), vertices)?;
             *self.touch(&aggregate) = graph.heads();
         }
-        for (aggregate, Touched { heads, in_conflict_before }) in self.touched {
+        for (aggregate, Touched { heads, in_conflict_before }) in std::mem::take(&mut self.touched) {
             let conflict = conflicting(&heads).map(|active| conflict_id(&aggregate, &active));
             self.written.conflicts_opened += usize::from(conflict.is_some() && !in_conflict_before);
             if self.known.heads.get(&aggregate) != Some(&heads) {
@@ -377,6 +398,7 @@ impl<'a> Planner<'a> {
         }
         self.changes.heads.sort_unstable_by(|a, b| a.aggregate.cmp(&b.aggregate));
         self.known.node.clock = self.clock.last();
+        self.chain();
         self.written.head = self.known.node.head;
         if self.known.node != self.before {
             self.changes.node = Some(self.known.node.clone());
