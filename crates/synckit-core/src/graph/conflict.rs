@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{AggregateGraph, Bits, VertexBody, ViewEvent, conflicting, leading, parents_for_append};
+use super::{AggregateGraph, Bits, Vertex, VertexBody, ViewEvent, conflicting, leading, parents_for_append};
 use crate::{
     decision::{Decision, conflict_id},
     error::{Error, ErrorKind, Result},
@@ -40,6 +40,15 @@ pub struct ConflictOutline {
     pub common: Vec<ViewEvent>,
     /// The nodes that wrote what the sides do not share, decisions included.
     pub origins: BTreeSet<NodeId>,
+    /// The decisions in what the sides do not share, each with the heads whose views it adopted, sorted: events may be built
+    /// on them.
+    pub decisions: Vec<(VertexId, Vec<VertexId>)>,
+    /// What vertices in the sides' past continue, where the parents of an event that counts do not tell, sorted: a decision
+    /// the heads that it adopted; an event with several parents, and one that was withdrawn or that no side counts, the
+    /// parent whose view it continues.
+    pub lineage: Vec<(VertexId, Vec<VertexId>)>,
+    /// Events of the sides that people took out, sorted: whatever a machine decides, they do not count.
+    pub ruled_out: Vec<EventId>,
     /// Whether some event of the aggregate is held as a stub only.
     pub has_stubs: bool,
 }
@@ -104,6 +113,9 @@ impl AggregateGraph {
                 }
             });
         }
+        let mut counted = common.clone();
+        counted.union(&beyond);
+        let lineage = self.lineage(&some, &counted);
         some.subtract(&all.unwrap_or_default());
         let mut parents: Vec<VertexId> = heads.iter().map(|h| self.vertices[*h].id.clone()).collect();
         parents.sort_unstable();
@@ -113,9 +125,44 @@ impl AggregateGraph {
             heads: parents,
             sides,
             common: self.listed(&common),
+            decisions: self.decisions_in(&some),
+            lineage,
+            ruled_out: self.ruled_out(heads, &counted),
             origins: some.iter().map(|v| self.vertices[v].key.origin).collect(),
             has_stubs: self.has_stubs(),
         })
+    }
+
+    fn decisions_in(&self, vertices: &Bits) -> Vec<(VertexId, Vec<VertexId>)> {
+        let adopted = |v: usize| Some((self.vertices[v].id.clone(), self.decision(v)?.adopts.clone()));
+        let mut decisions: Vec<_> = vertices.iter().filter_map(adopted).collect();
+        decisions.sort_unstable();
+        decisions
+    }
+
+    fn lineage(&self, past: &Bits, counted: &Bits) -> Vec<(VertexId, Vec<VertexId>)> {
+        let continued = |v: usize| {
+            let vertex = &self.vertices[v];
+            if let Some(decision) = self.decision(v) {
+                return Some((vertex.id.clone(), decision.adopts.clone()));
+            }
+            let told = vertex.parents.len() < 2 && vertex.body == VertexBody::Domain && counted.contains(v);
+            let base = || self.base[v].map(|b| self.vertices[b].id.clone()).into_iter().collect();
+            (!told).then(|| (vertex.id.clone(), base()))
+        };
+        let mut lineage: Vec<_> = past.iter().filter_map(continued).collect();
+        lineage.sort_unstable();
+        lineage
+    }
+
+    fn ruled_out(&self, heads: &[usize], counted: &Bits) -> Vec<EventId> {
+        let verdicts = self.verdicts_of(heads);
+        let mut out = Bits::default();
+        verdicts
+            .iter()
+            .filter(|(e, (counts, _))| !counts && counted.contains(**e))
+            .for_each(|(e, _)| out.insert(*e));
+        self.names(&out)
     }
 
     fn side(&self, head: usize, beyond: &Bits) -> SideOutline {
@@ -293,6 +340,22 @@ impl AggregateGraph {
             decisions.iter().find(out_of).map(|(d, _)| self.vertices[*d].id.clone())
         };
         out.into_iter().map(|i| (EventId::from(&self.vertices[i].id), by(i))).collect()
+    }
+
+    /// What was built on a vertex: all that has it in its past.
+    #[must_use]
+    pub fn built_on(&self, vertex: &VertexId) -> Vec<&Vertex> {
+        let Some(base) = self.index.get(vertex).copied() else { return Vec::new() };
+        let mut on = Bits::default();
+        on.insert(base);
+        // Parents come before their children.
+        for i in 0..self.vertices.len() {
+            if self.parents[i].iter().any(|p| on.contains(*p)) {
+                on.insert(i);
+            }
+        }
+        on.remove(base);
+        on.iter().map(|i| &self.vertices[i]).collect()
     }
 
     /// The decision at a vertex.

@@ -178,6 +178,8 @@ pub struct AggregateGraph {
     parents: Vec<Vec<usize>>,
     has_child: Vec<bool>,
     merged: Vec<MergedEvent>,
+    /// Per merged event, the smallest key of the decisions that brought it along.
+    brought: Vec<CanonicalKey>,
     /// Per vertex, the parent whose view it continues.
     base: Vec<Option<usize>>,
     newest: Vec<Option<CanonicalKey>>,
@@ -204,6 +206,7 @@ impl AggregateGraph {
             parents,
             has_child,
             merged: Vec::new(),
+            brought: Vec::new(),
             base: Vec::with_capacity(n),
             newest: Vec::with_capacity(n),
             verdicts: Vec::with_capacity(n),

@@ -47,22 +47,22 @@ impl AggregateGraph {
         self.index.get(vertex).map_or_else(Vec::new, |i| self.listed(&self.view_of(*i)))
     }
 
+    /// The events of a view, oldest first; one that a decision brought along is as old as the decision, for others may be
+    /// built on it.
     pub(super) fn listed(&self, view: &Bits) -> Vec<ViewEvent> {
         let n = self.vertices.len();
-        let mut logged: Vec<usize> =
-            view.iter().filter(|i| *i < n && self.vertices[*i].body == VertexBody::Domain).collect();
-        logged.sort_unstable_by(|a, b| self.vertices[*a].key.cmp(&self.vertices[*b].key));
-        let mut merged: Vec<Event> = view
-            .iter()
-            .filter(|i| *i >= n)
-            .filter_map(|i| self.merged[i - n].to_event(&self.aggregate).ok())
-            .collect();
-        merged.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        logged
-            .into_iter()
-            .map(|i| ViewEvent::Logged(EventId::from(&self.vertices[i].id)))
-            .chain(merged.into_iter().map(ViewEvent::Merged))
-            .collect()
+        let is_event = |i: &usize| *i >= n || self.vertices[*i].body == VertexBody::Domain;
+        let age = |i: usize| match i.checked_sub(n) {
+            None => (&self.vertices[i].key, None),
+            Some(m) => (&self.brought[m], Some(&self.merged[m].id)),
+        };
+        let mut events: Vec<usize> = view.iter().filter(is_event).collect();
+        events.sort_unstable_by(|a, b| age(*a).cmp(&age(*b)));
+        let listed = |i: usize| match i.checked_sub(n) {
+            None => Some(ViewEvent::Logged(EventId::from(&self.vertices[i].id))),
+            Some(m) => self.merged[m].to_event(&self.aggregate).ok().map(ViewEvent::Merged),
+        };
+        events.into_iter().filter_map(listed).collect()
     }
 
     pub(super) fn view_of(&self, vertex: usize) -> Bits {
@@ -100,7 +100,7 @@ impl AggregateGraph {
                     continue;
                 }
             };
-            let mut verdicts = self.verdicts_of_parents(i);
+            let mut verdicts = self.verdicts_of(&self.parents[i]);
             let view = self.decided_view(i, &decision, &mut verdicts);
             let n = self.vertices.len();
             self.newest.push(view.iter().filter(|v| *v < n).map(|v| &self.vertices[v].key).max().cloned());
@@ -117,9 +117,15 @@ impl AggregateGraph {
         for merged in &decision.merged {
             if self.element(&merged.id).is_none() {
                 self.merged.push(merged.clone());
+                self.brought.push(self.vertices[i].key.clone());
             }
             if let Some(e) = self.element(&merged.id) {
                 view.insert(e);
+                let key = &self.vertices[i].key;
+                let brought = e.checked_sub(self.vertices.len()).and_then(|m| self.brought.get_mut(m));
+                if let Some(brought) = brought.filter(|brought| key < brought) {
+                    brought.clone_from(key);
+                }
             }
         }
         let elements =
@@ -156,11 +162,12 @@ impl AggregateGraph {
         past.iter().any(|v| self.decision(v).is_some_and(brings))
     }
 
-    fn verdicts_of_parents(&self, i: usize) -> Arc<Verdicts> {
-        let mut parents = self.parents[i].iter().map(|p| &self.verdicts[*p]);
-        let Some(first) = parents.next() else { return Arc::default() };
+    /// The latest verdicts in the past of these vertices.
+    pub(super) fn verdicts_of(&self, vertices: &[usize]) -> Arc<Verdicts> {
+        let mut each = vertices.iter().map(|v| &self.verdicts[*v]);
+        let Some(first) = each.next() else { return Arc::default() };
         let mut all = Arc::clone(first);
-        for other in parents.filter(|o| !Arc::ptr_eq(o, first)) {
+        for other in each.filter(|o| !Arc::ptr_eq(o, first)) {
             let merged = Arc::make_mut(&mut all);
             for (e, (counts, by)) in other.iter() {
                 if merged.get(e).is_none_or(|(_, held)| by > held) {

@@ -24,6 +24,12 @@ struct Point {
     verdicts: BTreeMap<String, (bool, CanonicalKey)>,
 }
 
+impl Point {
+    fn brings(&self, id: &str) -> bool {
+        self.decision.iter().flat_map(|d| &d.merged).any(|m| m.id.as_str() == id)
+    }
+}
+
 /// The history of one aggregate.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
@@ -173,11 +179,15 @@ impl Oracle {
         self.points.keys().map(String::as_str)
     }
 
-    /// The view at a vertex, oldest first; what decisions brought along comes last, by id.
+    /// The view at a vertex, oldest first; what decisions brought along is as old as the first of them.
     pub(crate) fn view_at(&self, id: &str) -> Vec<String> {
+        let age = |e: &String| match self.points.get(e) {
+            Some(point) => Some(&point.key),
+            None => self.points.values().filter(|p| p.brings(e)).map(|p| &p.key).min(),
+        };
         let mut view: Vec<(Option<&CanonicalKey>, &String)> =
-            self.points[id].view.iter().map(|e| (self.points.get(e).map(|p| &p.key), e)).collect();
-        view.sort_by(|a, b| (a.0.is_none(), a.0, a.1).cmp(&(b.0.is_none(), b.0, b.1)));
+            self.points[id].view.iter().map(|e| (age(e), e)).collect();
+        view.sort_unstable();
         view.into_iter().map(|(_, e)| e.clone()).collect()
     }
 

@@ -112,30 +112,33 @@ impl History {
         (active.len() > 1).then(|| conflict_id(&self.aggregate, &active))
     }
 
-    /// The events that count now, oldest first; what decisions brought along comes last, by id.
+    /// The events that count now, oldest first; what decisions brought along is as old as the first of them.
     #[must_use]
     pub fn view(&self) -> Vec<ViewEvent> {
         self.lead(&self.head_indices()).map_or_else(Vec::new, |lead| self.listed(lead))
     }
 
-    /// The events that count at a vertex, oldest first; what decisions brought along comes last, by id.
+    /// The events that count at a vertex, oldest first; what decisions brought along is as old as the first of them.
     #[must_use]
     pub fn view_at(&self, vertex: &VertexId) -> Vec<ViewEvent> {
         self.index.get(vertex).map_or_else(Vec::new, |i| self.listed(*i))
     }
 
     pub(super) fn listed(&self, i: usize) -> Vec<ViewEvent> {
-        let (mut logged, mut merged) = (Vec::new(), Vec::new());
+        let mut listed = Vec::new();
         for e in self.points[i].view.iter().filter(|e| self.is_listed(*e)) {
             if e < self.len() {
-                logged.push(ViewEvent::Logged(EventId::from(self.id(e))));
-            } else {
-                merged.extend(self.merged[e - self.len()].to_event(&self.aggregate).ok());
+                listed.push((Some(self.key(e)), ViewEvent::Logged(EventId::from(self.id(e)))));
+                continue;
             }
+            let merged = &self.merged[e - self.len()];
+            let brings = |d: &Decision| d.merged.iter().any(|m| m.id == merged.id);
+            let by = (0..self.len()).filter(|v| self.decision(*v).is_some_and(brings));
+            let event = merged.to_event(&self.aggregate).ok();
+            listed.extend(event.map(|event| (by.map(|v| self.key(v)).min(), ViewEvent::Merged(event))));
         }
-        merged.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        logged.extend(merged.into_iter().map(ViewEvent::Merged));
-        logged
+        listed.sort_by(|(a, x), (b, y)| (a, x.id()).cmp(&(b, y.id())));
+        listed.into_iter().map(|(_, event)| event).collect()
     }
 
     pub(super) fn head_indices(&self) -> Vec<usize> {
