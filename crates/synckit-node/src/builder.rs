@@ -143,7 +143,7 @@ impl SyncNodeBuilder {
         let resolver = self.resolver.unwrap_or_else(|| match self.config.resolver {
             ResolverKind::LastWriteWins => Arc::new(LastWriteWins::default()),
             ResolverKind::FirstWriteWins => Arc::new(FirstWriteWins::default()),
-            ResolverKind::AdditiveMerge => Arc::new(AdditiveMerge),
+            ResolverKind::AdditiveMerge => Arc::new(AdditiveMerge::new()),
             ResolverKind::ManualReview => Arc::new(ManualReview::default()),
         });
         Ok(SyncNode::assemble(self.store, self.transport, resolver, self.environment, self.config))

@@ -93,7 +93,7 @@ pub enum ResolverKind {
     /// The side with the oldest event wins.
     #[serde(alias = "fww")]
     FirstWriteWins,
-    /// All sides count.
+    /// All sides count, and their fields are merged by last write; data that is not JSON objects goes to a person.
     #[serde(alias = "merge")]
     AdditiveMerge,
     /// A person decides.

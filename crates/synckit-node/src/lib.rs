@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod audit;
 mod builder;
 mod config;
 mod digest;
@@ -15,6 +16,7 @@ mod status;
 mod sync;
 
 pub use crate::{
+    audit::{AuditEntry, AuditFilter, Complexity, UndoAnalysis},
     builder::SyncNodeBuilder,
     config::{Config, DecideScope, ResolverKind},
     digest::Digest,

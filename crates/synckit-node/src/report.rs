@@ -42,6 +42,8 @@ pub struct ConflictCounts {
     pub resolved: usize,
     /// Conflicts that wait for a person.
     pub review: usize,
+    /// Those of them that wait longer than the resolver's [limits](synckit_resolve::Limits) say.
+    pub overdue: usize,
 }
 
 /// An event that was not taken.

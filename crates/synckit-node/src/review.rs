@@ -1,6 +1,6 @@
 //! The review queue, and what people decide.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use synckit_core::{
     AggregateId, ConflictId, Error, ErrorKind, Event, EventId, Result, VertexId,
@@ -173,7 +173,7 @@ impl SyncNode {
             .ok_or_else(|| Error::new(ErrorKind::Internal, "decide", "the decision is not in the log"))
     }
 
-    async fn find(&self, id: &ConflictId) -> Result<Found> {
+    pub(crate) async fn find(&self, id: &ConflictId) -> Result<Found> {
         let store = &self.0.store;
         let reviews = store.reviews(id).await?;
         let decided = store.decisions(id).await?;
@@ -231,17 +231,25 @@ impl Inner {
         }
         Ok(reviews)
     }
+
+    /// Whether the oldest of these reviews was opened longer ago than that.
+    pub(crate) async fn waits_longer(&self, reviews: &[ReviewRow], limit: Duration) -> Result<bool> {
+        let opened: Vec<EventId> = reviews.iter().map(|r| r.event.clone()).collect();
+        let oldest = self.store.load(&opened).await?.into_iter().map(|e| e.stamp.timestamp).min();
+        let waits = oldest.map_or(0, |oldest| self.environment.clock.now().since(oldest));
+        Ok(u128::from(waits) > limit.as_micros())
+    }
 }
 
-struct Found {
-    graph: AggregateGraph,
-    heads: Vec<VertexId>,
+pub(crate) struct Found {
+    pub(crate) graph: AggregateGraph,
+    pub(crate) heads: Vec<VertexId>,
     open: bool,
     reasons: Vec<String>,
 }
 
 /// An undo that was undone is what is undone next: the last of the chain that begins with `decision`.
-fn last_undo(graph: &AggregateGraph, decision: VertexId) -> VertexId {
+pub(crate) fn last_undo(graph: &AggregateGraph, decision: VertexId) -> VertexId {
     let mut last = decision;
     for vertex in graph.vertices() {
         if graph.decision_at(&vertex.id).is_some_and(|d| d.undoes.as_ref() == Some(&last)) {

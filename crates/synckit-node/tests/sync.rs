@@ -44,6 +44,10 @@ fn event(aggregate: &str, n: usize) -> Event {
     Event::new("t", aggregate, &n).unwrap()
 }
 
+fn document(aggregate: &str, n: usize) -> Event {
+    Event::new("t", aggregate, &std::collections::BTreeMap::from([("n", n)])).unwrap()
+}
+
 async fn digests(nodes: &[&SyncNode]) -> Vec<synckit_node::Digest> {
     let mut all = Vec::new();
     for node in nodes {
@@ -85,7 +89,7 @@ async fn three_replicas_disagree_offline_and_agree_in_the_end() {
                 .collect();
             for (i, node) in nodes.iter().enumerate() {
                 for n in 0..10 {
-                    node.append(vec![event(&format!("a{}", n % 4), i * 100 + n)]).await.unwrap();
+                    node.append(vec![document(&format!("a{}", n % 4), i * 100 + n)]).await.unwrap();
                 }
             }
             let nodes: Vec<&SyncNode> = nodes.iter().collect();

@@ -1,13 +1,14 @@
-//! The built-in strategies. Each depends on the sides' contents alone.
+//! The built-in strategies that look at no document. Each depends on the sides' contents alone.
 
 use std::cmp::Ordering;
 
 use async_trait::async_trait;
-use synckit_core::CanonicalKey;
+use synckit_core::{CanonicalKey, Event};
 
 use crate::{
     conflict::{Conflict, Side},
     resolver::{ConflictResolver, Reads, Resolution, ResolveError},
+    time::{Instant, instant},
 };
 
 /// By which time "last" and "first" are meant.
@@ -17,7 +18,7 @@ pub enum WriteTime {
     /// When the event was appended, by the hybrid logical clock.
     #[default]
     Clock,
-    /// When the event says that it happened: the string `time` of its metadata, RFC 3339 in UTC, as in CloudEvents. An
+    /// When the event says that it happened: the string `time` of its metadata, RFC 3339, as in CloudEvents. An
     /// event without one counts as older than every event with one.
     Metadata,
 }
@@ -33,10 +34,6 @@ pub struct LastWriteWins {
 pub struct FirstWriteWins {
     time: WriteTime,
 }
-
-/// All sides count: their events are united.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AdditiveMerge;
 
 /// Every conflict goes to a person.
 #[derive(Debug, Clone, Default)]
@@ -69,17 +66,22 @@ impl ManualReview {
 }
 
 /// A side's place in the order of writes; the canonical key breaks ties.
-type Rank = (Option<String>, Option<CanonicalKey>);
+type Rank = (Option<Instant>, Option<CanonicalKey>);
+
+/// When the event says that it happened; none if it does not, or not in RFC 3339.
+fn event_time(event: &Event) -> Option<Instant> {
+    event.metadata.get_str("time").and_then(|text| instant(&text))
+}
 
 fn newest(side: &Side, time: WriteTime) -> Rank {
-    let times = side.events.iter().filter_map(|(e, _)| e.metadata.get_str("time"));
-    let time = if time == WriteTime::Metadata { times.max() } else { None };
+    let times = side.events.iter().map(|(e, _)| event_time(e));
+    let time = if time == WriteTime::Metadata { times.max().flatten() } else { None };
     (time, side.outline.newest.clone())
 }
 
 fn oldest(side: &Side, time: WriteTime) -> Rank {
-    let times = side.events.iter().filter_map(|(e, _)| e.metadata.get_str("time"));
-    let time = if time == WriteTime::Metadata { times.min() } else { None };
+    let times = side.events.iter().map(|(e, _)| event_time(e));
+    let time = if time == WriteTime::Metadata { times.min().flatten() } else { None };
     (time, side.outline.oldest.clone())
 }
 
@@ -137,22 +139,6 @@ impl ConflictResolver for FirstWriteWins {
 
     async fn resolve(&self, conflict: &Conflict) -> Result<Resolution, ResolveError> {
         winner(conflict, "its oldest event is the first", |s| oldest(s, self.time), Ordering::Less)
-    }
-}
-
-#[async_trait]
-impl ConflictResolver for AdditiveMerge {
-    fn name(&self) -> &str {
-        "additive_merge"
-    }
-
-    fn reads(&self) -> Reads {
-        Reads::Outline
-    }
-
-    async fn resolve(&self, conflict: &Conflict) -> Result<Resolution, ResolveError> {
-        let heads = conflict.sides().iter().map(|s| s.outline.head.clone());
-        Ok(Resolution::adopt(heads).because("the events of all sides count"))
     }
 }
 

@@ -5,10 +5,23 @@
 mod builtin;
 mod changed;
 mod conflict;
+mod merge;
 mod resolver;
+mod rules;
+mod spec;
+mod time;
+pub mod workflow;
 
 pub use crate::{
-    builtin::{AdditiveMerge, FirstWriteWins, LastWriteWins, ManualReview, WriteTime},
-    conflict::{Conflict, Side},
-    resolver::{ConflictResolver, Reads, Resolution, ResolveError},
+    builtin::{FirstWriteWins, LastWriteWins, ManualReview, WriteTime},
+    changed::diff,
+    conflict::{Conflict, FieldDifference, Side},
+    merge::{AdditiveMerge, Extreme, FieldwiseLastWrite, KeepBoth, Priority, ThreeWayMerge},
+    resolver::{ConflictResolver, Limits, Reads, Resolution, ResolveError},
+    rules::{
+        Asked, Choice, DynamicResolver, DynamicResolverBuilder, GroupStats, MetricsSnapshot,
+        ObservableResolver, ResolutionMetrics, ResolutionObserver, Rule, RuleGroup, RuleInfo, RulesError,
+        RulesExplanation, RulesValidator, Switch,
+    },
+    spec::{Comparison, Explanation, Relation, Spec, SpecError},
 };

@@ -1,6 +1,6 @@
 //! The contract of resolvers.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use synckit_core::{EventId, VertexId, decision::MergedEvent};
@@ -19,6 +19,41 @@ pub enum Reads {
     Everything,
 }
 
+/// What a resolver allows whoever asks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest that an answer may take, if that is shorter than what the node allows.
+    pub answer: Option<Duration>,
+    /// After so long, a review that nobody answered is overdue.
+    pub review: Option<Duration>,
+    /// The most conflicts that are read and decided together, if that is less than what the node would take.
+    pub batch: Option<usize>,
+}
+
+impl Limits {
+    /// The longest that an answer may take.
+    #[must_use]
+    pub const fn answer(mut self, limit: Duration) -> Self {
+        self.answer = Some(limit);
+        self
+    }
+
+    /// After so long, a review that nobody answered is overdue.
+    #[must_use]
+    pub const fn review(mut self, limit: Duration) -> Self {
+        self.review = Some(limit);
+        self
+    }
+
+    /// The most conflicts that are decided together.
+    #[must_use]
+    pub const fn batch(mut self, conflicts: usize) -> Self {
+        self.batch = Some(conflicts);
+        self
+    }
+}
+
 /// Decides conflicts.
 ///
 /// A resolver that fails, panics or takes too long blocks only its own conflict, which goes to review with the reason.
@@ -30,6 +65,11 @@ pub trait ConflictResolver: fmt::Debug + Send + Sync + 'static {
     /// How much it reads.
     fn reads(&self) -> Reads {
         Reads::Everything
+    }
+
+    /// What it allows whoever asks it; nothing in particular unless it says so.
+    fn limits(&self) -> Limits {
+        Limits::default()
     }
 
     /// Decides.
@@ -55,6 +95,8 @@ pub enum Resolution {
         merged: Vec<MergedEvent>,
         /// What was done, in a word.
         outcome: String,
+        /// The resolver that a rule had decide; none if it is the one that was asked.
+        resolver: Option<String>,
         /// The rule that matched, if rules decided.
         rule: Option<String>,
         /// The group that the rule is in.
@@ -66,6 +108,10 @@ pub enum Resolution {
     Review {
         /// Why.
         reason: String,
+        /// The rule that matched, if rules decided.
+        rule: Option<String>,
+        /// The group that the rule is in.
+        group: Option<String>,
     },
 }
 
@@ -81,6 +127,7 @@ impl Resolution {
             restored: Vec::new(),
             merged: Vec::new(),
             outcome: outcome.into(),
+            resolver: None,
             rule: None,
             group: None,
             reasons: Vec::new(),
@@ -90,7 +137,7 @@ impl Resolution {
     /// A person has to decide.
     #[must_use]
     pub fn review(reason: impl Into<String>) -> Self {
-        Self::Review { reason: reason.into() }
+        Self::Review { reason: reason.into(), rule: None, group: None }
     }
 
     /// Adds a reason.
@@ -98,7 +145,27 @@ impl Resolution {
     pub fn because(mut self, why: impl Into<String>) -> Self {
         match &mut self {
             Self::Adopt { reasons, .. } => reasons.push(why.into()),
-            Self::Review { reason } => *reason = why.into(),
+            Self::Review { reason, .. } => *reason = why.into(),
+        }
+        self
+    }
+
+    /// The rule that matched, and its group or the one whose fallback decided.
+    #[must_use]
+    pub fn rule(&self) -> (Option<&str>, Option<&str>) {
+        let (Self::Adopt { rule, group, .. } | Self::Review { rule, group, .. }) = self;
+        (rule.as_deref(), group.as_deref())
+    }
+
+    /// Says by which resolver and which rule it was decided, unless that was said before.
+    #[must_use]
+    pub(crate) fn decided_by(mut self, by: &str, by_rule: Option<&str>, in_group: Option<&str>) -> Self {
+        if let Self::Adopt { resolver, .. } = &mut self {
+            resolver.get_or_insert_with(|| by.to_owned());
+        }
+        let (Self::Adopt { rule, group, .. } | Self::Review { rule, group, .. }) = &mut self;
+        if rule.is_none() && group.is_none() {
+            (*rule, *group) = (by_rule.map(str::to_owned), in_group.map(str::to_owned));
         }
         self
     }

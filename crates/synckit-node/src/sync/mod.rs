@@ -3,7 +3,7 @@
 mod doubt;
 mod pull;
 mod push;
-mod resolve;
+pub(crate) mod resolve;
 mod start;
 
 use std::sync::Arc;

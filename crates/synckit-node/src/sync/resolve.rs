@@ -31,19 +31,31 @@ impl Run<'_> {
     pub(super) async fn resolve(&mut self) -> Result<()> {
         let store = std::sync::Arc::clone(&self.node.store);
         let identity = store.identity();
+        let limits = self.node.resolver.limits();
+        let batch = limits.batch.unwrap_or(BATCH).clamp(1, BATCH);
         let mut after: Option<AggregateId> = None;
         loop {
-            let open = store.conflicts(after.as_ref(), BATCH).await?;
+            let open = store.conflicts(after.as_ref(), batch).await?;
             let Some(last) = open.last() else { break };
             after = Some(last.aggregate.clone());
             self.report.conflicts.found += open.len();
             let mut undecided: Vec<AggregateId> = Vec::with_capacity(open.len());
             for conflict in open {
                 // A conflict that waits for a person is left to people, also when it grows meanwhile.
-                if conflict.in_review && !self.node.waiting_reviews(&conflict.aggregate).await?.is_empty() {
-                    self.report.conflicts.review += 1;
+                let waiting = if conflict.in_review {
+                    self.node.waiting_reviews(&conflict.aggregate).await?
                 } else {
+                    Vec::new()
+                };
+                if waiting.is_empty() {
                     undecided.push(conflict.aggregate);
+                    continue;
+                }
+                self.report.conflicts.review += 1;
+                if let Some(limit) = limits.review
+                    && self.node.waits_longer(&waiting, limit).await?
+                {
+                    self.report.conflicts.overdue += 1;
                 }
             }
             let outlines: Vec<ConflictOutline> = store
@@ -92,20 +104,21 @@ impl Run<'_> {
                     restored,
                     merged,
                     outcome,
+                    resolver,
                     rule,
                     group,
                     reasons,
                 }) => {
+                    let resolver = resolver.unwrap_or_else(|| self.node.resolver.name().to_owned());
                     let local = local.filter(|_| planted(Plant::LocalSideWins));
                     let adopts = local.map_or(adopts, |head| vec![head]);
                     if adopts.is_empty() || !adopts.iter().all(|h| adopted.contains(h)) {
-                        let name = self.node.resolver.name();
                         let reason =
-                            format!("the resolver {name} adopted a view that is not one of the sides");
+                            format!("the resolver {resolver} adopted a view that is not one of the sides");
                         verdicts.reviews.push((aggregate, review(reason)));
                         continue;
                     }
-                    let mut decision = Decision::adopting(adopts, outcome, self.node.resolver.name());
+                    let mut decision = Decision::adopting(adopts, outcome, resolver);
                     decision.conflict = Some(id);
                     (decision.hidden, decision.restored, decision.merged) = (hidden, restored, merged);
                     (decision.rule, decision.group, decision.reasons) = (rule, group, reasons);
@@ -117,9 +130,11 @@ impl Run<'_> {
                         expect_heads: true,
                     });
                 }
-                Ok(Resolution::Review { reason }) | Err(reason) => {
-                    verdicts.reviews.push((aggregate, review(reason)))
+                Ok(Resolution::Review { reason, rule, .. }) => {
+                    let reason = rule.map_or(reason.clone(), |rule| format!("{reason} (rule {rule})"));
+                    verdicts.reviews.push((aggregate, review(reason)));
                 }
+                Err(reason) => verdicts.reviews.push((aggregate, review(reason))),
                 Ok(_) => {
                     verdicts.reviews.push((aggregate, review("the resolver gave an unknown answer".into())))
                 }
@@ -131,10 +146,11 @@ impl Run<'_> {
     /// The resolver's answer; a resolver that fails, panics or hangs gives the reason for a review instead.
     async fn ask(&self, conflict: Conflict) -> Result<Resolution, String> {
         let name = self.node.resolver.name();
-        let limit = self.node.config.resolver_timeout_ms;
+        let allowed = Duration::from_millis(self.node.config.resolver_timeout_ms);
+        let limit = self.node.resolver.limits().answer.map_or(allowed, |limit| limit.min(allowed));
         let answer = AssertUnwindSafe(self.node.resolver.resolve(&conflict)).catch_unwind();
-        match tokio::time::timeout(Duration::from_millis(limit), answer).await {
-            Err(_) => Err(format!("the resolver {name} did not answer within {limit} ms")),
+        match tokio::time::timeout(limit, answer).await {
+            Err(_) => Err(format!("the resolver {name} did not answer within {} ms", limit.as_millis())),
             Ok(Err(_)) => Err(format!("the resolver {name} panicked")),
             Ok(Ok(Err(error))) => Err(format!("the resolver {name} failed: {error}")),
             Ok(Ok(Ok(resolution))) => Ok(resolution),
@@ -160,11 +176,21 @@ impl Run<'_> {
         Ok(entries.into_iter().map(|e| (e.event.id.clone(), e)).collect())
     }
 
-    async fn write(&mut self, verdicts: Verdicts) -> Result<()> {
+    async fn write(&mut self, mut verdicts: Verdicts) -> Result<()> {
         if !verdicts.drafts.is_empty() {
+            let about =
+                |d: &DecisionDraft| (d.aggregate.clone(), d.decision.conflict.clone(), d.parents.clone());
+            let abouts: Vec<_> = verdicts.drafts.iter().map(about).collect();
             let written = self.node.store.write(Write::Decide(verdicts.drafts)).await?;
             let taken = |o: &&Outcome| matches!(o, Outcome::Accepted { .. } | Outcome::Duplicate);
             self.report.conflicts.resolved += written.outcomes.iter().filter(taken).count();
+            for ((aggregate, conflict, heads), outcome) in abouts.into_iter().zip(&written.outcomes) {
+                // What can never be stored is for a person to decide.
+                if let (Outcome::Refused(refusal), Some(conflict)) = (outcome, conflict) {
+                    let reason = format!("the decision cannot be stored: {refusal}");
+                    verdicts.reviews.push((aggregate, Review { conflict, heads, reason }));
+                }
+            }
         }
         if !verdicts.reviews.is_empty() {
             self.report.conflicts.review += verdicts.reviews.len();
@@ -183,13 +209,13 @@ fn decidable(graph: &AggregateGraph) -> Option<ConflictOutline> {
     }
 }
 
-fn conflict(outline: ConflictOutline, loaded: &HashMap<EventId, LogEntry>) -> Conflict {
+pub(crate) fn conflict(outline: ConflictOutline, loaded: &HashMap<EventId, LogEntry>) -> Conflict {
     let sides = outline
         .sides
         .iter()
         .map(|side| Side::new(side.clone(), side.beyond.iter().filter_map(|e| event(e, loaded)).collect()))
         .collect();
-    let common = outline.common.iter().filter_map(|e| event(e, loaded)).map(|(e, _)| e).collect();
+    let common = outline.common.iter().filter_map(|e| event(e, loaded)).collect();
     Conflict::new(outline, sides, common)
 }
 
