@@ -21,9 +21,11 @@ use crate::{
     world::World,
 };
 
-/// A domain event. Contents repeat under many ids.
+/// A domain event. Contents repeat under many ids; some fields are in all of them, and others only in some.
 pub(crate) fn event(id: &str, aggregate: usize, data: usize) -> Result<Event> {
-    let payload = serde_json::json!({ "v": data });
+    let field = ["a", "b", "c"][data % 3];
+    let tags = [data % 4, data % 5].map(|tag| format!("tag{tag}"));
+    let payload = serde_json::json!({ "v": data, "n": data % 11, "f": { field: data % 7 }, "tags": tags });
     Event::new(format!("t{}", data % 3), format!("a{aggregate}"), &payload)?.with_id(id)
 }
 

@@ -14,6 +14,7 @@ mod plants;
 mod points;
 mod resolvers;
 mod rng;
+mod rule_files;
 mod run;
 mod script;
 mod shared;

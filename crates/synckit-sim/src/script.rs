@@ -29,6 +29,8 @@ pub(crate) enum Resolver {
     ManualReview,
     /// Decides, reviews, fails, panics and hangs as it likes.
     Random,
+    /// The rules of a file that is the history's own.
+    Rules,
 }
 
 /// In which order nodes sync once the faults are over.
@@ -233,7 +235,7 @@ fn settings(rng: &mut Rng) -> Settings {
         Resolver::AdditiveMerge,
         Resolver::ManualReview,
         Resolver::Random,
-        Resolver::Random,
+        Resolver::Rules,
     ]);
     let each = [
         Resolver::LastWriteWins,
@@ -241,6 +243,7 @@ fn settings(rng: &mut Rng) -> Settings {
         Resolver::AdditiveMerge,
         Resolver::ManualReview,
         Resolver::Random,
+        Resolver::Rules,
     ];
     let various = rng.percent(20);
     let resolvers = (0..nodes).map(|_| if various { *rng.pick(&each) } else { one }).collect();

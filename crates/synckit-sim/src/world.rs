@@ -8,6 +8,7 @@ use std::{
 
 use synckit_core::{CursorMode, Environment, Event, EventId, EventStore, Filter, Result};
 use synckit_node::{DecideScope, ResolverKind, RetryPolicy, SyncNode, SyncNodeBuilder};
+use synckit_resolve::{ConflictResolver, DynamicResolver};
 
 use crate::{
     backend::{Backend, Copy, Disk},
@@ -18,6 +19,7 @@ use crate::{
     oracle::{self, Violation},
     resolvers::RandomResolver,
     rng::Rng,
+    rule_files,
     script::{Gap, Resolver, Script, Settings, Topology},
     shared::{NodeClock, NodeEntropy, Shared},
     store::SimStore,
@@ -65,6 +67,8 @@ pub(crate) struct World {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) rng: Rng,
     pub(crate) seed: u64,
+    /// For the nodes that decide by rules.
+    rules: Arc<DynamicResolver>,
     backend: Backend,
     down_ms: BTreeMap<usize, u64>,
     clones: usize,
@@ -87,6 +91,7 @@ impl World {
     pub(crate) fn new(script: &Script, backend: Backend, shared: &Arc<Shared>) -> Result<Self> {
         let mut rng = Rng::new(script.seed ^ 0x57A6_0F3A);
         let settings = script.settings.clone();
+        let rules = rule_files::random(&mut Rng::new(script.seed ^ 0x0052_554C_4553));
         let mut world = Self {
             shared: Arc::clone(shared),
             executor: Executor::new(shared, rng.fork()),
@@ -95,6 +100,7 @@ impl World {
             replicas: Vec::new(),
             rng,
             seed: script.seed,
+            rules: rule_files::resolver(&rules)?,
             backend,
             down_ms: BTreeMap::new(),
             clones: 0,
@@ -184,6 +190,7 @@ impl World {
             Resolver::LastWriteWins => builder.resolver_kind(ResolverKind::LastWriteWins),
             Resolver::FirstWriteWins => builder.resolver_kind(ResolverKind::FirstWriteWins),
             Resolver::AdditiveMerge => builder.resolver_kind(ResolverKind::AdditiveMerge),
+            Resolver::Rules => builder.resolver(Arc::clone(&self.rules) as Arc<dyn ConflictResolver>),
             Resolver::ManualReview => builder.resolver_kind(ResolverKind::ManualReview),
             Resolver::Random => {
                 let rng = Rng::new(self.seed ^ (self.assembled << 8) ^ n as u64);
