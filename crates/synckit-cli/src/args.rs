@@ -1,6 +1,7 @@
 //! What may be typed.
 
 mod queues;
+mod rules;
 mod values;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,8 +13,9 @@ use self::values::{RemoteUrls, StoreUrls, condition, duration, label, name};
 pub(crate) use self::{
     queues::{
         Conflict, Conflicts, ConflictsCommand, Person, Refused, RefusedCommand, RefusedEvent, Reissue,
-        Resolve, Retry, Undo,
+        Resolve, Retry,
     },
+    rules::{Audit, Explain, RuleFile, Rules, RulesCommand, TestRules, Undo},
     values::{RemoteUrl, Since, StoreUrl},
 };
 
@@ -104,6 +106,14 @@ pub(crate) enum Command {
     /// Conflicts: see them, decide them, take decisions back
     #[command(after_help = "Example:\n  synckit conflicts list --store sqlite:shop.db")]
     Conflicts(Conflicts),
+    /// Rule files: check them, try them, and see why they decide as they do
+    #[command(after_help = "Example:\n  synckit rules check rules.yaml")]
+    Rules(Rules),
+    /// Who decided what, by which rule, and why: the decisions in the log
+    #[command(
+        after_help = "Example:\n  synckit audit --store sqlite:shop.db --group flights --from 2026-01-01T00:00:00Z"
+    )]
+    Audit(Audit),
     /// Events that this node or a peer did not take
     #[command(after_help = "Example:\n  synckit refused list --store sqlite:shop.db")]
     Refused(Refused),
@@ -241,6 +251,9 @@ pub(crate) struct Sync {
     /// How conflicts are decided
     #[arg(long, value_enum, default_value_t = Resolver::Lww)]
     pub(crate) resolver: Resolver,
+    /// Decide conflicts by the rules in this file, YAML or JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "resolver")]
+    pub(crate) rules: Option<PathBuf>,
     /// Only push
     #[arg(long, conflicts_with = "pull_only")]
     pub(crate) push_only: bool,
@@ -258,7 +271,7 @@ pub(crate) enum Resolver {
     Lww,
     /// The side with the oldest event wins
     Fww,
-    /// All sides count
+    /// All sides count, and their fields are merged by last write
     Merge,
     /// A person decides
     Manual,

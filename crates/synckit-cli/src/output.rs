@@ -100,6 +100,16 @@ impl Output {
         self.styled(AnsiColor::Yellow.on_default(), text)
     }
 
+    /// What was before, in a comparison.
+    pub(crate) fn taken(self, text: impl Display) -> String {
+        self.styled(AnsiColor::Red.on_default(), text)
+    }
+
+    /// What came instead, in a comparison.
+    pub(crate) fn given(self, text: impl Display) -> String {
+        self.styled(AnsiColor::Green.on_default(), text)
+    }
+
     fn styled(self, style: Style, text: impl Display) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_string() }
     }

@@ -16,6 +16,8 @@ pub use synckit_maintenance as maintenance;
 pub use synckit_node as node;
 pub use synckit_node::{Config, SyncNode, SyncNodeBuilder, SyncReport};
 pub use synckit_resolve as resolve;
+#[cfg(feature = "rules")]
+pub use synckit_rules as rules;
 #[cfg(feature = "store-fjall")]
 pub use synckit_store_fjall as store_fjall;
 #[cfg(feature = "store-mem")]

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use synckit::{ConflictId, EventId};
 
 use super::{
-    OnlyStore,
+    OnlyStore, Undo,
     values::{RemoteUrl, RemoteUrls, name},
 };
 
@@ -30,7 +30,11 @@ pub(crate) enum ConflictsCommand {
     )]
     Resolve(Resolve),
     /// Take back what was decided on a conflict; once more restores it
-    #[command(after_help = "Example:\n  synckit conflicts undo c-0123456789abcdef --store sqlite:shop.db")]
+    #[command(
+        after_help = "What was built on the decision stays. --dry-run says what would count again, what no longer, and what was \
+        built on it.\n\n\
+        Example:\n  synckit conflicts undo c-0123456789abcdef --store sqlite:shop.db --dry-run"
+    )]
     Undo(Undo),
 }
 
@@ -60,14 +64,6 @@ pub(crate) struct Resolve {
     /// Events that count
     #[arg(long, value_name = "EVENT_ID", required = true, num_args = 1.., value_parser = name::<EventId>)]
     pub(crate) keep: Vec<EventId>,
-    #[command(flatten)]
-    pub(crate) person: Person,
-}
-
-#[derive(Args)]
-pub(crate) struct Undo {
-    #[command(flatten)]
-    pub(crate) conflict: Conflict,
     #[command(flatten)]
     pub(crate) person: Person,
 }

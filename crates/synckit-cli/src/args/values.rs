@@ -7,7 +7,7 @@ use clap::{
     builder::{StringValueParser, TypedValueParser},
     error::ErrorKind,
 };
-use synckit::{Backends, Error, LogCursor};
+use synckit::{Backends, Error, LogCursor, Timestamp};
 
 /// The URL of a store, of a scheme that is known.
 #[derive(Clone)]
@@ -132,6 +132,13 @@ pub(super) fn condition(text: &str) -> Result<(String, String), String> {
         Some((attribute, value)) if !attribute.is_empty() => Ok((attribute.to_owned(), value.to_owned())),
         _ => Err("it has the form ATTR=VALUE, for example source=/airports/EWR".into()),
     }
+}
+
+/// A time, as `audit` shows it.
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+    let wrong = || "it is a time like 2026-01-31T12:00:00Z".to_owned();
+    let time: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+    u64::try_from(time.as_microsecond()).map(Timestamp::from_micros).map_err(|_| wrong())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -10,7 +10,8 @@ use synckit::{
         decision::Decision,
         store::{LogEntry, OpenConflict},
     },
-    node::{ConflictView, SideView},
+    node::{ConflictView, SideView, UndoAnalysis},
+    resolve::FieldDifference,
 };
 
 use crate::{
@@ -93,6 +94,7 @@ struct ShownConflict<'a> {
     reasons: &'a [String],
     shared: usize,
     sides: Vec<ShownSide<'a>>,
+    differences: &'a [FieldDifference],
     decisions: Vec<ShownDecision<'a>>,
 }
 
@@ -110,9 +112,13 @@ struct ShownDecision<'a> {
 }
 
 async fn show(args: Conflict, out: Output) -> Result<Done, Failure> {
-    let view = stores::with_local(&args.at.store, async |node| Ok(node.conflict(&args.id).await?)).await?;
+    let (view, differences) = stores::with_local(&args.at.store, async |node| {
+        let view = node.conflict(&args.id).await?;
+        Ok((view, node.read_conflict(&args.id).await?.differences()))
+    })
+    .await?;
     if !out.json {
-        Output::text(for_people(out, &view))?;
+        Output::text(for_people(out, &view, &differences))?;
         return Ok(Done::Clean);
     }
     Output::object(&ShownConflict {
@@ -122,6 +128,7 @@ async fn show(args: Conflict, out: Output) -> Result<Done, Failure> {
         reasons: &view.reasons,
         shared: view.shared,
         sides: view.sides.iter().map(shown_side).collect(),
+        differences: &differences,
         decisions: view
             .decisions
             .iter()
@@ -136,7 +143,7 @@ fn shown_side(side: &SideView) -> ShownSide<'_> {
     ShownSide { head: &side.head, events: logged.chain(side.merged.iter().map(Shown::event)).collect() }
 }
 
-fn for_people(out: Output, view: &ConflictView) -> String {
+fn for_people(out: Output, view: &ConflictView, differences: &[FieldDifference]) -> String {
     let state = match (view.open, view.reasons.is_empty()) {
         (false, _) => "decided".to_owned(),
         (true, true) => out.alert("open"),
@@ -177,6 +184,16 @@ fn for_people(out: Output, view: &ConflictView) -> String {
             text += "\n  no events beyond what all sides share";
         }
     }
+    for FieldDifference { field, common, sides, .. } in differences {
+        text += &format!("\n\n{}", out.strong(plain(field)));
+        if let Some(common) = common {
+            text += &format!("\n  - {}", out.taken(plain(&common.to_string())));
+        }
+        for (number, said) in sides.iter().enumerate().filter(|(_, said)| *said != common) {
+            let said = said.as_ref().map_or("(not there)".to_owned(), |v| plain(&v.to_string()));
+            text += &format!("\n  + {} {}", out.given(said), out.faint(format!("side {}", number + 1)));
+        }
+    }
     for (vertex, decision) in &view.decisions {
         let by = decision.user.as_deref().unwrap_or(&decision.resolver);
         text += &format!(
@@ -208,11 +225,54 @@ async fn resolve(args: Resolve, out: Output) -> Result<Done, Failure> {
 }
 
 async fn undo(args: Undo, out: Output) -> Result<Done, Failure> {
-    let Undo { conflict: Conflict { id, at }, person } = args;
+    let Undo { conflict: Conflict { id, at }, dry_run, person } = args;
+    if dry_run {
+        let analysis = stores::with_local(&at.store, async |node| Ok(node.analyze_undo(&id).await?)).await?;
+        return analyzed(out, &id, &analysis);
+    }
     let (by, reason) = (who(&person), person.reason.as_deref());
     let decision =
         stores::with_local(&at.store, async |node| Ok(node.undo(&id, by.as_deref(), reason).await?)).await?;
     decided(out, &id, &decision)
+}
+
+fn analyzed(out: Output, id: &ConflictId, analysis: &UndoAnalysis) -> Result<Done, Failure> {
+    if out.json {
+        Output::object(&json!({
+            "conflict": id, "aggregate": analysis.aggregate, "takes_back": analysis.vertex,
+            "decision": analysis.decision, "restored": analysis.restored, "hidden": analysis.hidden,
+            "later_events": analysis.later_events, "later_decisions": analysis.later_decisions,
+            "complexity": analysis.complexity, "warnings": analysis.warnings,
+        }))?;
+        return Ok(Done::Clean);
+    }
+    let decision = &analysis.decision;
+    let by = decision.user.as_deref().unwrap_or(&decision.resolver);
+    let rule = decision.rule.as_ref().map(|r| format!(", rule {r}")).unwrap_or_default();
+    let mut text = format!(
+        "would take back {} about {}: {} by {}{}",
+        out.strong(&analysis.vertex),
+        out.strong(&analysis.aggregate),
+        plain(&decision.outcome),
+        plain(by),
+        plain(&rule)
+    );
+    let names = |ids: &[EventId]| ids.iter().map(EventId::as_str).collect::<Vec<_>>().join(" ");
+    if !analysis.restored.is_empty() {
+        text += &format!("\n  counts again:      {}", names(&analysis.restored));
+    }
+    if !analysis.hidden.is_empty() {
+        text += &format!("\n  counts no longer:  {}", names(&analysis.hidden));
+    }
+    let built = analysis.later_events.len() + analysis.later_decisions.len();
+    let complexity = json!(analysis.complexity);
+    text += &format!("\n  built on it since: {built} ({})", complexity.as_str().unwrap_or_default());
+    for warning in &analysis.warnings {
+        text += &format!("\n  {}", out.alert(plain(warning)));
+    }
+    text += "\nNothing was changed.";
+    Output::text(text)?;
+    Ok(Done::Clean)
 }
 
 fn decided(out: Output, conflict: &ConflictId, decision: &EventId) -> Result<Done, Failure> {

@@ -1,6 +1,7 @@
 //! The commands.
 
 mod append;
+mod audit;
 mod completions;
 mod conflicts;
 mod copy;
@@ -11,6 +12,7 @@ mod import;
 mod init;
 mod log;
 mod refused;
+mod rules;
 pub(crate) mod serve;
 mod status;
 mod sync;
@@ -32,6 +34,8 @@ pub(crate) async fn run(command: Command, out: Output) -> Result<Done, Failure> 
         Command::Status(args) => status::run(args, out).await,
         Command::Log(args) => log::run(args, out).await,
         Command::Conflicts(args) => conflicts::run(args, out).await,
+        Command::Rules(args) => rules::run(args, out).await,
+        Command::Audit(args) => audit::run(args, out).await,
         Command::Refused(args) => refused::run(args, out).await,
         Command::Digest(args) => digest::run(args, out).await,
         Command::Copy(args) => copy::run(args, out).await,

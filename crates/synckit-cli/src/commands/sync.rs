@@ -1,11 +1,15 @@
 //! `synckit sync`
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use synckit::{
     Backends, SyncReport,
     core::store::Notice,
     node::{ConflictCounts, RefusedEvent},
+    resolve::ConflictResolver,
+    rules::RuleLoader,
 };
 
 use crate::{
@@ -28,10 +32,22 @@ struct Report<'a> {
 }
 
 pub(super) async fn run(args: Sync, out: Output) -> Result<Done, Failure> {
-    let Sync { at, remote, resolver, push_only, pull_only, timeout } = args;
+    let Sync { at, remote, resolver, rules, push_only, pull_only, timeout } = args;
     let transport = Backends::new().connect(remote.as_str())?;
+    let rules = match rules {
+        Some(file) => {
+            let loaded = RuleLoader::new().load(&file);
+            let rules = loaded.map_err(|e| Failure::told(super::rules::first_problem(&e)))?;
+            Some(Arc::clone(rules.resolver()) as Arc<dyn ConflictResolver>)
+        }
+        None => None,
+    };
     let settle = |builder: synckit::SyncNodeBuilder| {
-        let mut builder = builder.transport(transport).resolver_kind(resolver.into());
+        let builder = builder.transport(transport);
+        let mut builder = match rules {
+            Some(rules) => builder.resolver(rules),
+            None => builder.resolver_kind(resolver.into()),
+        };
         if push_only {
             builder = builder.push_only();
         }
@@ -82,6 +98,9 @@ fn say(out: Output, report: &SyncReport) -> Result<(), Failure> {
         if conflicts.review > 0 {
             text +=
                 &out.alert(format!(", {} waiting for a person (synckit conflicts list)", conflicts.review));
+        }
+        if conflicts.overdue > 0 {
+            text += &out.alert(format!(", {} of them overdue", conflicts.overdue));
         }
     }
     if !report.refused.is_empty() {

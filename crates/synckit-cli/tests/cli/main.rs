@@ -11,6 +11,7 @@ mod killed;
 mod moving;
 mod postgres;
 mod review;
+mod rules;
 mod serving;
 mod support;
 mod syncing;

@@ -10,7 +10,7 @@ fn in_review(bench: &Bench, hub: &Served) -> String {
     bench.append("b", "b1", "x", "{\"status\":\"cancelled\"}");
     bench.sync("a", &hub.url, &[]);
     let report = bench.sync("b", &hub.url, &["--resolver", "manual"]);
-    assert_eq!(report["conflicts"], json!({"found": 1, "resolved": 0, "review": 1}));
+    assert_eq!(report["conflicts"], json!({"found": 1, "resolved": 0, "review": 1, "overdue": 0}));
     bench.sync("a", &hub.url, &["--resolver", "manual"]);
     let listed = bench.run(&["conflicts", "list", "--json", "--store", "sqlite:a.db"]).ok().ndjson();
     assert_eq!(listed.len(), 1);

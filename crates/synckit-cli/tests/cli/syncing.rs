@@ -20,12 +20,12 @@ fn replicas_meet_at_a_hub() {
         let first = bench.sync("a", &hub.url, &[]);
         let expected = json!({
             "pushed": 2, "pulled": 0, "duplicates": 0, "refused": [],
-            "conflicts": {"found": 0, "resolved": 0, "review": 0},
+            "conflicts": {"found": 0, "resolved": 0, "review": 0, "overdue": 0},
             "notices": [], "started_over": false,
         });
         assert_eq!(first, expected);
         let second = bench.sync("b", &hub.url, &[]);
-        assert_eq!(second["conflicts"], json!({"found": 1, "resolved": 1, "review": 0}));
+        assert_eq!(second["conflicts"], json!({"found": 1, "resolved": 1, "review": 0, "overdue": 0}));
         assert_eq!((&second["pulled"], &second["pushed"]), (&json!(2), &json!(2)));
         bench.sync("a", &hub.url, &[]);
         let quiet = bench.sync("a", &hub.url, &[]);
@@ -61,8 +61,8 @@ fn every_resolver_can_be_chosen() {
     for (resolver, counting) in [("lww", &["b1"][..]), ("fww", &["a1"]), ("merge", &["a1", "b1"])] {
         let bench = Bench::with(&["a", "b"]);
         let hub = bench.serve("hub");
-        bench.append("a", "a1", "x", "1");
-        bench.append("b", "b1", "x", "2");
+        bench.append("a", "a1", "x", "{\"v\":1}");
+        bench.append("b", "b1", "x", "{\"v\":2}");
         bench.sync("a", &hub.url, &[]);
         bench.sync("b", &hub.url, &["--resolver", resolver]);
         let effective = bench.run(&["log", "--json", "--effective", "--store", "sqlite:b.db"]).ok().ndjson();
