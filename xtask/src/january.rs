@@ -55,7 +55,7 @@ pub(crate) fn run(file: Option<PathBuf>) -> Outcome<()> {
         month.twice(mode, &ALIKE)?;
         month.twice(mode, &MIXED[0])?;
     }
-    Ok(())
+    crate::january_rules::run(&program, &file)
 }
 
 /// What all runs share.

@@ -3,6 +3,7 @@
 
 mod bench;
 mod january;
+mod january_rules;
 mod run;
 mod servers;
 mod sim;
