@@ -13,6 +13,7 @@ mod places;
 mod postgres;
 mod process;
 mod raw;
+mod resolve;
 mod scale;
 mod sync;
 mod world;
@@ -35,7 +36,7 @@ struct Bench {
 }
 
 /// All of them, in the order in which they run.
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 12] = [
     Bench { name: "append", groups: &["stores", "sqlite"], run: append::run },
     Bench { name: "load", groups: &["stores", "sqlite"], run: load::run },
     Bench { name: "append-postgres", groups: &["stores", "postgres"], run: postgres::append },
@@ -43,6 +44,9 @@ const BENCHES: [Bench; 9] = [
     Bench { name: "append-fjall", groups: &["stores", "fjall"], run: fjall::append },
     Bench { name: "pull", groups: &["sync"], run: sync::pull },
     Bench { name: "push", groups: &["sync"], run: sync::push },
+    Bench { name: "rules", groups: &["resolve"], run: resolve::rules },
+    Bench { name: "detect", groups: &["resolve"], run: resolve::detect },
+    Bench { name: "diff", groups: &["resolve"], run: resolve::difference },
     Bench { name: "memory", groups: &["scale"], run: memory::run },
     Bench { name: "change", groups: &["scale"], run: change::run },
 ];
