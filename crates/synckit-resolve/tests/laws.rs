@@ -28,6 +28,8 @@ struct Script {
     /// A rival of the first branch: the two were merged before the first branch went on.
     rival: Vec<Step>,
     later: Vec<Step>,
+    /// Whether the rival was merged by a resolver of someone's own, that brought along an event that says this.
+    foreign: Option<Value>,
 }
 
 fn scalar() -> impl Strategy<Value = Value> {
@@ -83,8 +85,16 @@ fn steps(range: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> {
 
 fn script() -> impl Strategy<Value = Script> {
     let branches = [steps(1..4), steps(1..4), steps(1..4)];
-    (steps(0..3), branches, 0..3_usize, steps(0..3), steps(1..3)).prop_map(
-        |(common, branches, shared, rival, later)| Script { common, branches, shared, rival, later },
+    let foreign = proptest::option::weighted(0.3, data());
+    (steps(0..3), branches, 0..3_usize, steps(0..3), steps(1..3), foreign).prop_map(
+        |(common, branches, shared, rival, later, foreign)| Script {
+            common,
+            branches,
+            shared,
+            rival,
+            later,
+            foreign,
+        },
     )
 }
 
@@ -110,7 +120,10 @@ fn world(script: &Script, resolver: &dyn ConflictResolver) -> (World, [String; 3
     if !script.rival.is_empty() {
         let rival = chain(&mut world, "rival", 5, base.clone(), &script.rival);
         let time = first.last().unwrap().1.max(rival.last().unwrap().1);
-        let (decided, _) = world.decide(resolver);
+        let decided = match &script.foreign {
+            None => world.decide(resolver).0,
+            Some(data) => world.decide_by_hand(data),
+        };
         first.extend(chain(&mut world, "later", 2, Some((decided.to_string(), time)), &script.later));
     }
     let second = chain(&mut world, "second", 3, base.clone(), &script.branches[1]);

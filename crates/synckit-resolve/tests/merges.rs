@@ -195,23 +195,73 @@ fn what_a_person_took_out_stays_out() {
     assert_eq!(merged(&world, &FieldwiseLastWrite::new()), json!({"a": 1, "b": 3, "c": 1}));
 }
 
-#[test]
-fn what_a_person_brought_along_counts_as_written_last() {
+/// A fork that a resolver of someone's own decided by an event that says `a` is 9.
+fn decided_by_another(by_machine: bool) -> (World, String) {
     let mut world = fork(json!({"a": 1}), json!({"a": 2}), json!({"b": 3}));
     let outline = world.outline();
-    let mut decision = Decision::adopting(vec![vertex("left"), vertex("right")], "merge", "own");
+    let mut decision =
+        Decision::adopting(outline.heads.clone(), "merge", if by_machine { "own" } else { "person" });
     decision.conflict = Some(outline.id.clone());
     decision.merged = vec![synckit_core::decision::MergedEvent {
-        id: EventId::new("by-hand").unwrap(),
+        id: EventId::new("brought").unwrap(),
         event_type: synckit_core::EventType::new("t").unwrap(),
         data: serde_json::value::RawValue::from_string(r#"{"a":9}"#.into()).unwrap(),
         metadata: None,
     }];
-    world.decision(decision, outline.heads, false);
+    let decided = world.decision(decision, outline.heads, by_machine);
+    (world, decided.to_string())
+}
+
+#[test]
+fn what_a_person_brought_along_is_written_when_the_person_decided() {
+    let (mut world, _) = decided_by_another(false);
     world.event("rival", 4, 9, &["left"], &json!({"a": 7, "c": 1}));
-    let outcome = outcome(&world.conflict(), &ThreeWayMerge::new());
-    assert_eq!(outcome.document, json!({"a": 9, "b": 3, "c": 1}));
-    assert!(outcome.hidden.is_empty());
+    for resolver in [&ThreeWayMerge::new() as &dyn ConflictResolver, &FieldwiseLastWrite::new()] {
+        let outcome = outcome(&world.conflict(), resolver);
+        assert_eq!(outcome.document, json!({"a": 9, "b": 3, "c": 1}));
+        assert!(outcome.hidden.is_empty());
+    }
+}
+
+#[test]
+fn what_a_resolver_brought_along_is_as_old_as_what_it_decided() {
+    for (at, wins) in [(9, 7), (2, 9)] {
+        let (mut world, _) = decided_by_another(true);
+        world.event("rival", 4, at, &["base"], &json!({"a": 7, "c": 1}));
+        for resolver in [&ThreeWayMerge::new() as &dyn ConflictResolver, &FieldwiseLastWrite::new()] {
+            let merged = merged(&world, resolver);
+            assert_eq!(merged, json!({"a": wins, "b": 3, "c": 1}), "a rival of {at}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_on_top_of_a_decision_outranks_what_it_brought_along() {
+    for by_machine in [false, true] {
+        let (mut world, decided) = decided_by_another(by_machine);
+        world.event("later", 2, 2_000_000, &[&decided], &json!({"a": 8}));
+        world.event("rival", 4, 9, &["left"], &json!({"c": 1}));
+        for resolver in [
+            &ThreeWayMerge::new() as &dyn ConflictResolver,
+            &FieldwiseLastWrite::new(),
+            &AdditiveMerge::new(),
+        ] {
+            assert_eq!(
+                merged(&world, resolver),
+                json!({"a": 8, "b": 3, "c": 1}),
+                "by a machine: {by_machine}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_counter_goes_on_from_what_a_decision_brought_along() {
+    let (mut world, decided) = decided_by_another(true);
+    world.event("later", 2, 2_000_000, &[&decided], &json!({"a": 10}));
+    world.event("rival", 4, 9, &["left"], &json!({"a": 7}));
+    let additive = AdditiveMerge::new().counter("a").unwrap();
+    assert_eq!(merged(&world, &additive)["a"], json!(15), "2, and 7 and 1 and 5 more");
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{AggregateGraph, Bits, Vertex, VertexBody, ViewEvent, conflicting, leading, parents_for_append};
+use super::{
+    AggregateGraph, Bits, BroughtEvent, Vertex, VertexBody, ViewEvent, conflicting, leading,
+    parents_for_append,
+};
 use crate::{
     decision::{Decision, conflict_id},
     error::{Error, ErrorKind, Result},
@@ -49,6 +52,8 @@ pub struct ConflictOutline {
     pub lineage: Vec<(VertexId, Vec<VertexId>)>,
     /// Events of the sides that people took out, sorted: whatever a machine decides, they do not count.
     pub ruled_out: Vec<EventId>,
+    /// The events of the sides and of what they share that decisions brought along, by id: where each has its place.
+    pub brought: Vec<BroughtEvent>,
     /// Whether some event of the aggregate is held as a stub only.
     pub has_stubs: bool,
 }
@@ -97,7 +102,6 @@ impl AggregateGraph {
         active.sort_unstable_by(|a, b| self.vertices[*a].id.cmp(&self.vertices[*b].id));
         let ids: Vec<VertexId> = active.iter().map(|a| self.vertices[*a].id.clone()).collect();
         let beyond = self.difference(&active);
-        let sides = active.iter().map(|&a| self.side(a, &beyond)).collect();
         let mut common = self.view_of(active[0]);
         common.subtract(&beyond);
         let mut some = Bits::default();
@@ -116,6 +120,8 @@ impl AggregateGraph {
         let mut counted = common.clone();
         counted.union(&beyond);
         let lineage = self.lineage(&some, &counted);
+        let sides = active.iter().map(|&a| self.side(a, &beyond, &some)).collect();
+        let (common, brought) = (self.listed(&common, &some), self.brought_in(&counted, &some));
         some.subtract(&all.unwrap_or_default());
         let mut parents: Vec<VertexId> = heads.iter().map(|h| self.vertices[*h].id.clone()).collect();
         parents.sort_unstable();
@@ -124,7 +130,8 @@ impl AggregateGraph {
             aggregate: self.aggregate.clone(),
             heads: parents,
             sides,
-            common: self.listed(&common),
+            common,
+            brought,
             decisions: self.decisions_in(&some),
             lineage,
             ruled_out: self.ruled_out(heads, &counted),
@@ -165,7 +172,7 @@ impl AggregateGraph {
         self.names(&out)
     }
 
-    fn side(&self, head: usize, beyond: &Bits) -> SideOutline {
+    fn side(&self, head: usize, beyond: &Bits, past: &Bits) -> SideOutline {
         let n = self.vertices.len();
         let mut own = self.view_of(head);
         own.intersect(beyond);
@@ -173,7 +180,7 @@ impl AggregateGraph {
             head: self.vertices[head].id.clone(),
             oldest: own.iter().filter(|e| *e < n).map(|e| &self.vertices[e].key).min().cloned(),
             newest: self.newest[head].clone(),
-            beyond: self.listed(&own),
+            beyond: self.listed(&own, past),
         }
     }
 
@@ -297,7 +304,13 @@ impl AggregateGraph {
         let n = self.vertices.len();
         let mut names: Vec<EventId> = elements
             .iter()
-            .map(|e| if e < n { EventId::from(&self.vertices[e].id) } else { self.merged[e - n].id.clone() })
+            .map(|e| {
+                if e < n {
+                    EventId::from(&self.vertices[e].id)
+                } else {
+                    self.brought.events[e - n].id.clone()
+                }
+            })
             .collect();
         names.sort_unstable();
         names

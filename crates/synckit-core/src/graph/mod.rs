@@ -1,6 +1,7 @@
 //! The history of one aggregate: heads, conflicts and views, as pure functions of the set of its events.
 
 mod bits;
+mod brought;
 mod conflict;
 mod views;
 
@@ -9,14 +10,15 @@ use std::{
     sync::Arc,
 };
 
-use self::{bits::Bits, views::Verdicts};
+use self::{bits::Bits, brought::Brought, views::Verdicts};
 pub use self::{
+    brought::{BroughtEvent, DecisionAge},
     conflict::{ConflictOutline, SideOutline},
     views::ViewEvent,
 };
 use crate::{
     binary::{Reader, Writer},
-    decision::{Decision, MergedEvent},
+    decision::Decision,
     error::{Error, ErrorKind, Result},
     ids::{AggregateId, EventId, NodeId, VertexId},
     plant::{Plant, planted},
@@ -177,9 +179,7 @@ pub struct AggregateGraph {
     index: HashMap<VertexId, usize>,
     parents: Vec<Vec<usize>>,
     has_child: Vec<bool>,
-    merged: Vec<MergedEvent>,
-    /// Per merged event, the smallest key of the decisions that brought it along.
-    brought: Vec<CanonicalKey>,
+    brought: Brought,
     /// Per vertex, the parent whose view it continues.
     base: Vec<Option<usize>>,
     newest: Vec<Option<CanonicalKey>>,
@@ -205,8 +205,7 @@ impl AggregateGraph {
             index,
             parents,
             has_child,
-            merged: Vec::new(),
-            brought: Vec::new(),
+            brought: Brought::default(),
             base: Vec::with_capacity(n),
             newest: Vec::with_capacity(n),
             verdicts: Vec::with_capacity(n),

@@ -38,29 +38,36 @@ impl AggregateGraph {
     /// left out.
     #[must_use]
     pub fn view(&self) -> Vec<ViewEvent> {
-        self.lead(&self.head_indices()).map_or_else(Vec::new, |lead| self.listed(&self.view_of(lead)))
+        self.lead(&self.head_indices()).map_or_else(Vec::new, |lead| self.listed_at(lead))
     }
 
     /// The events that counted at a vertex, oldest first.
     #[must_use]
     pub fn view_at(&self, vertex: &VertexId) -> Vec<ViewEvent> {
-        self.index.get(vertex).map_or_else(Vec::new, |i| self.listed(&self.view_of(*i)))
+        self.index.get(vertex).map_or_else(Vec::new, |i| self.listed_at(*i))
+    }
+
+    fn listed_at(&self, vertex: usize) -> Vec<ViewEvent> {
+        self.listed(&self.view_of(vertex), &self.ancestors(&[vertex]))
     }
 
     /// The events of a view, oldest first; one that a decision brought along is as old as the decision, for others may be
-    /// built on it.
-    pub(super) fn listed(&self, view: &Bits) -> Vec<ViewEvent> {
+    /// built on it. `past` is what the view follows from.
+    pub(super) fn listed(&self, view: &Bits, past: &Bits) -> Vec<ViewEvent> {
         let n = self.vertices.len();
         let is_event = |i: &usize| *i >= n || self.vertices[*i].body == VertexBody::Domain;
         let age = |i: usize| match i.checked_sub(n) {
-            None => (&self.vertices[i].key, None),
-            Some(m) => (&self.brought[m], Some(&self.merged[m].id)),
+            None => (Some(&self.vertices[i].key), None),
+            Some(m) => {
+                let age = self.brought.age(m, past);
+                (age.map(|a| &a.after), Some((age.map(|a| a.decisions), &self.brought.events[m].id)))
+            }
         };
         let mut events: Vec<usize> = view.iter().filter(is_event).collect();
-        events.sort_unstable_by(|a, b| age(*a).cmp(&age(*b)));
+        events.sort_by_cached_key(|i| age(*i));
         let listed = |i: usize| match i.checked_sub(n) {
             None => Some(ViewEvent::Logged(EventId::from(&self.vertices[i].id))),
-            Some(m) => self.merged[m].to_event(&self.aggregate).ok().map(ViewEvent::Merged),
+            Some(m) => self.brought.events[m].to_event(&self.aggregate).ok().map(ViewEvent::Merged),
         };
         events.into_iter().filter_map(listed).collect()
     }
@@ -84,7 +91,7 @@ impl AggregateGraph {
         let vertex = self.index.get(id.as_str()).copied();
         vertex
             .filter(|i| self.decision(*i).is_none())
-            .or_else(|| self.merged.iter().position(|m| m.id == *id).map(|j| self.vertices.len() + j))
+            .or_else(|| self.brought.position(id).map(|j| self.vertices.len() + j))
     }
 
     /// Fills in what every vertex derives from its parents, parents first.
@@ -114,20 +121,8 @@ impl AggregateGraph {
         for adopted in decision.adopts.iter().filter_map(|a| self.index.get(a)) {
             view.union(&self.view_of(*adopted));
         }
-        for merged in &decision.merged {
-            if self.element(&merged.id).is_none() {
-                self.merged.push(merged.clone());
-                self.brought.push(self.vertices[i].key.clone());
-            }
-            if let Some(e) = self.element(&merged.id) {
-                view.insert(e);
-                let key = &self.vertices[i].key;
-                let brought = e.checked_sub(self.vertices.len()).and_then(|m| self.brought.get_mut(m));
-                if let Some(brought) = brought.filter(|brought| key < brought) {
-                    brought.clone_from(key);
-                }
-            }
-        }
+        self.bring(i, decision);
+        decision.merged.iter().filter_map(|m| self.element(&m.id)).for_each(|e| view.insert(e));
         let elements =
             |ids: &[EventId]| -> Vec<usize> { ids.iter().filter_map(|id| self.element(id)).collect() };
         let (mut hidden, mut restored) = (elements(&decision.hidden), elements(&decision.restored));
@@ -155,11 +150,10 @@ impl AggregateGraph {
 
     /// Whether an event is one of these vertices, or was brought along by one.
     fn lies_in(&self, past: &Bits, element: usize) -> bool {
-        let Some(merged) = element.checked_sub(self.vertices.len()).map(|m| &self.merged[m].id) else {
-            return past.contains(element);
-        };
-        let brings = |d: &Decision| d.merged.iter().any(|m| m.id == *merged);
-        past.iter().any(|v| self.decision(v).is_some_and(brings))
+        match element.checked_sub(self.vertices.len()) {
+            None => past.contains(element),
+            Some(event) => self.brought.by(event).iter().any(|d| past.contains(*d)),
+        }
     }
 
     /// The latest verdicts in the past of these vertices.

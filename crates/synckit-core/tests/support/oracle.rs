@@ -179,14 +179,17 @@ impl Oracle {
         self.points.keys().map(String::as_str)
     }
 
-    /// The view at a vertex, oldest first; what decisions brought along is as old as the first of them.
+    /// The view at a vertex, oldest first; what decisions brought along comes after the newest fact that the first of them
+    /// knew.
     pub(crate) fn view_at(&self, id: &str) -> Vec<String> {
+        let past = || self.points[id].past.iter().map(|p| &self.points[p]);
+        let known = |d: &Point| d.facts.iter().map(|f| self.points[f].key.clone()).max();
+        let decisions = |d: &Point| d.past.iter().filter(|p| self.points[*p].decision.is_some()).count();
         let age = |e: &String| match self.points.get(e) {
-            Some(point) => Some(&point.key),
-            None => self.points.values().filter(|p| p.brings(e)).map(|p| &p.key).min(),
+            Some(point) => (Some(point.key.clone()), 0),
+            None => past().filter(|d| d.brings(e)).map(|d| (known(d), decisions(d))).min().unwrap(),
         };
-        let mut view: Vec<(Option<&CanonicalKey>, &String)> =
-            self.points[id].view.iter().map(|e| (age(e), e)).collect();
+        let mut view: Vec<_> = self.points[id].view.iter().map(|e| (age(e), e)).collect();
         view.sort_unstable();
         view.into_iter().map(|(_, e)| e.clone()).collect()
     }

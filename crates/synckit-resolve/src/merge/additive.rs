@@ -27,9 +27,7 @@ use crate::{
 /// For sets, lists and all other fields the merged document does not depend on the order of the sides, on a side that comes
 /// twice, or on the stages in which the conflict is decided. The same holds of counters as long as all merges of the
 /// aggregate are by this strategy with the same declarations: an event's change to a counter is against the sum that its
-/// author saw. Where an event of the conflict was brought along by a person or a foreign resolver, it counts as written on
-/// top of its side, and a counter that it states may come out otherwise in stages. Where some data is not a JSON object, a
-/// person decides.
+/// author saw. Where some data is not a JSON object, a person decides.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AdditiveMerge {

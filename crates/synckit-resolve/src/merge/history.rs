@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
-use synckit_core::{Event, EventId, Stamp, VertexId};
+use synckit_core::{
+    Event, EventId, Stamp, VertexId,
+    graph::{BroughtEvent, ConflictOutline},
+};
 
 use super::{PRODUCT, exact::holds_its_numbers};
 use crate::conflict::Conflict;
@@ -36,9 +39,9 @@ impl NoDocument {
 
 /// The events of a conflict, each once.
 ///
-/// They are in canonical order, which extends causality. Events that a person or a foreign resolver brought along have no
-/// place in it: they come last, by id, as if written on top of their sides. What the merges of the kit brought along is
-/// left out, for it says nothing that the other events do not.
+/// They are in canonical order, which extends causality. An event that a person or a foreign resolver brought along is as
+/// old as the decision that brought it, and built on what that decision is built on. What the merges of the kit brought along
+/// is left out, for it says nothing that the other events do not.
 #[derive(Debug)]
 pub(crate) struct History<'c> {
     pub(crate) facts: Vec<Fact<'c>>,
@@ -61,8 +64,12 @@ impl<'c> History<'c> {
             .partition(|(event, stamp)| stamp.is_none() && event.metadata.get(PRODUCT).is_some());
         let mut seen = HashSet::new();
         let mut events: Vec<&Written> = events.into_iter().filter(|(e, _)| seen.insert(&e.id)).collect();
-        events.sort_by_cached_key(|(event, stamp)| {
-            (stamp.is_none(), stamp.as_ref().map(|s| s.key(&event.id)), event.id.clone())
+        let brought: HashMap<&str, &BroughtEvent> =
+            conflict.outline().brought.iter().map(|b| (b.id.as_str(), b)).collect();
+        events.sort_by_cached_key(|(event, stamp)| match (stamp, brought.get(event.id.as_str())) {
+            (Some(stamp), _) => (false, Some(stamp.key(&event.id)), None),
+            (None, Some(b)) => (false, Some(b.age.after.clone()), Some((b.age.decisions, &event.id))),
+            (None, None) => (true, None, Some((0, &event.id))),
         });
         let index: HashMap<&str, usize> =
             events.iter().enumerate().map(|(i, (e, _))| (e.id.as_str(), i)).collect();
@@ -74,17 +81,10 @@ impl<'c> History<'c> {
         let lineage = Lineage::of(conflict, &index);
         let mut facts: Vec<Fact<'c>> = Vec::with_capacity(events.len());
         for (i, &(event, stamp)) in events.iter().enumerate() {
-            let parents = match stamp {
-                Some(stamp) => lineage.parents(event, stamp),
-                None => {
-                    let holds = |side: &[usize], fact: &usize| common.contains(fact) || side.contains(fact);
-                    let within = || conflict.sides().iter().zip(&sides).filter(|(_, side)| holds(side, &i));
-                    let brought =
-                        |e: &usize| !facts[*e].is_logged && within().any(|(_, side)| holds(side, e));
-                    let earlier = (0..i).filter(brought);
-                    let heads = lineage.expand(within().map(|(side, _)| &side.outline.head));
-                    heads.into_iter().chain(earlier).collect()
-                }
+            let parents = match (stamp, brought.get(event.id.as_str())) {
+                (Some(stamp), _) => lineage.parents(event, stamp),
+                (None, Some(brought)) => lineage.expand(brought.on.iter()),
+                (None, None) => Vec::new(),
             };
             let text = event.data.as_json().unwrap_or_default();
             if !holds_its_numbers(text) {
@@ -144,13 +144,25 @@ impl<'c> History<'c> {
 /// What stands between facts: decisions and events that do not count.
 struct Lineage<'c> {
     continues: HashMap<&'c str, &'c [VertexId]>,
+    /// What decisions brought along, and whether some of it is built on all that the decision is built on.
+    brought: HashMap<&'c str, (Vec<usize>, bool)>,
     index: &'c HashMap<&'c str, usize>,
 }
 
 impl<'c> Lineage<'c> {
     fn of(conflict: &'c Conflict, index: &'c HashMap<&'c str, usize>) -> Self {
-        let lineage = conflict.outline().lineage.iter();
-        Self { continues: lineage.map(|(v, continues)| (v.as_str(), continues.as_slice())).collect(), index }
+        let ConflictOutline { lineage, brought: events, .. } = conflict.outline();
+        let mut brought: HashMap<&str, (Vec<usize>, bool)> = HashMap::new();
+        for event in events {
+            let Some(fact) = index.get(event.id.as_str()) else { continue };
+            for (nth, by) in event.by.iter().enumerate() {
+                let (facts, covers) = brought.entry(by.as_str()).or_default();
+                facts.push(*fact);
+                *covers |= nth == 0;
+            }
+        }
+        let continues = lineage.iter().map(|(v, continues)| (v.as_str(), continues.as_slice())).collect();
+        Self { continues, brought, index }
     }
 
     fn parents(&self, event: &Event, stamp: &Stamp) -> Vec<usize> {
@@ -170,6 +182,11 @@ impl<'c> Lineage<'c> {
             if let Some(fact) = self.index.get(vertex.as_str()) {
                 facts.insert(*fact);
             } else if seen.insert(vertex) {
+                let brought = self.brought.get(vertex.as_str());
+                facts.extend(brought.iter().flat_map(|(facts, _)| facts));
+                if brought.is_some_and(|(_, covers)| *covers) {
+                    continue;
+                }
                 open.extend(self.continues.get(vertex.as_str()).copied().unwrap_or_default());
             }
         }

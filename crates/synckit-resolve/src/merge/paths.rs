@@ -43,6 +43,7 @@ impl Step {
 #[derive(Debug)]
 struct Node {
     within: Place,
+    step: Option<Step>,
     shape: Shape,
     children: BTreeMap<Step, Place>,
     /// Whether some event says that it is of one shape, and some other that it is of another.
@@ -60,7 +61,13 @@ impl Paths {
     pub(super) const ROOT: Place = 0;
 
     pub(super) fn new(kinds: &BTreeMap<String, Kind>) -> Self {
-        let root = Node { within: Self::ROOT, shape: Shape::Object, children: BTreeMap::new(), mixed: false };
+        let root = Node {
+            within: Self::ROOT,
+            step: None,
+            shape: Shape::Object,
+            children: BTreeMap::new(),
+            mixed: false,
+        };
         let mut paths = Self { nodes: vec![root], kinds: HashMap::new() };
         for (pointer, kind) in kinds {
             let at = text::names(pointer).fold(Self::ROOT, |at, name| paths.field(at, &name));
@@ -99,13 +106,9 @@ impl Paths {
 
     /// The JSON pointer to a place, or to the object, array or counter that it says is there.
     pub(super) fn pointer(&self, at: Place) -> String {
-        if at == Self::ROOT {
-            return String::new();
-        }
-        let within = self.within(at);
-        let mut pointer = self.pointer(within);
-        let step = self.children(within).iter().find(|(_, place)| **place == at);
-        if let Some((Step::Field(name) | Step::Element(name), _)) = step {
+        let Some(step) = &self.nodes[at].step else { return String::new() };
+        let mut pointer = self.pointer(self.within(at));
+        if let Step::Field(name) | Step::Element(name) = step {
             text::push_name(&mut pointer, name);
         }
         pointer
@@ -122,8 +125,14 @@ impl Paths {
         let (place, shape) = (self.nodes.len(), step.shape());
         let node = &mut self.nodes[at];
         node.mixed |= node.children.keys().next().is_some_and(|first| first.shape() != shape);
-        node.children.insert(step, place);
-        self.nodes.push(Node { within: at, shape, children: BTreeMap::new(), mixed: false });
+        node.children.insert(step.clone(), place);
+        self.nodes.push(Node {
+            within: at,
+            step: Some(step),
+            shape,
+            children: BTreeMap::new(),
+            mixed: false,
+        });
         place
     }
 }

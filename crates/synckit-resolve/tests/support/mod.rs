@@ -157,6 +157,21 @@ impl World {
         (self.decision(decision, conflict.outline().heads.clone(), true), outcome)
     }
 
+    /// Decides the conflict as a resolver of someone's own would: all sides count, and an event comes with the decision.
+    pub(crate) fn decide_by_hand(&mut self, data: &Value) -> VertexId {
+        let outline = self.outline();
+        let sides = outline.sides.iter().map(|s| s.head.clone()).collect();
+        let mut decision = Decision::adopting(sides, "merge", "own");
+        decision.conflict = Some(outline.id.clone());
+        decision.merged = vec![MergedEvent {
+            id: EventId::new(format!("brought-{}", self.vertices.len())).unwrap(),
+            event_type: EventType::new("thing.changed").unwrap(),
+            data: serde_json::value::to_raw_value(data).unwrap(),
+            metadata: None,
+        }];
+        self.decision(decision, outline.heads, true)
+    }
+
     /// The logged events that count, sorted.
     pub(crate) fn counting(&self) -> Vec<EventId> {
         let logged = |e: &ViewEvent| matches!(e, ViewEvent::Logged(_)).then(|| e.id().clone());

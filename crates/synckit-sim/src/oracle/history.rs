@@ -112,13 +112,14 @@ impl History {
         (active.len() > 1).then(|| conflict_id(&self.aggregate, &active))
     }
 
-    /// The events that count now, oldest first; what decisions brought along is as old as the first of them.
+    /// The events that count now, oldest first; what decisions brought along comes after the newest fact that the first of
+    /// them knew.
     #[must_use]
     pub fn view(&self) -> Vec<ViewEvent> {
         self.lead(&self.head_indices()).map_or_else(Vec::new, |lead| self.listed(lead))
     }
 
-    /// The events that count at a vertex, oldest first; what decisions brought along is as old as the first of them.
+    /// The events that count at a vertex, in the same order.
     #[must_use]
     pub fn view_at(&self, vertex: &VertexId) -> Vec<ViewEvent> {
         self.index.get(vertex).map_or_else(Vec::new, |i| self.listed(*i))
@@ -128,17 +129,25 @@ impl History {
         let mut listed = Vec::new();
         for e in self.points[i].view.iter().filter(|e| self.is_listed(*e)) {
             if e < self.len() {
-                listed.push((Some(self.key(e)), ViewEvent::Logged(EventId::from(self.id(e)))));
+                listed.push((Some((Some(e), 0)), ViewEvent::Logged(EventId::from(self.id(e)))));
                 continue;
             }
             let merged = &self.merged[e - self.len()];
             let brings = |d: &Decision| d.merged.iter().any(|m| m.id == merged.id);
-            let by = (0..self.len()).filter(|v| self.decision(*v).is_some_and(brings));
+            let by = self.points[i].past.iter().take_while(|v| *v < self.len());
+            let by = by.filter(|v| self.decision(*v).is_some_and(brings));
             let event = merged.to_event(&self.aggregate).ok();
-            listed.extend(event.map(|event| (by.map(|v| self.key(v)).min(), ViewEvent::Merged(event))));
+            listed.extend(event.map(|event| (by.map(|v| self.age(v)).min(), ViewEvent::Merged(event))));
         }
         listed.sort_by(|(a, x), (b, y)| (a, x.id()).cmp(&(b, y.id())));
         listed.into_iter().map(|(_, event)| event).collect()
+    }
+
+    /// The newest fact that a decision knows, and how many decisions it knows, itself included.
+    fn age(&self, decision: usize) -> (Option<usize>, usize) {
+        let Point { past, facts, .. } = &self.points[decision];
+        let vertices = past.iter().take_while(|v| *v < self.len());
+        (facts.iter().last(), vertices.filter(|v| self.decision(*v).is_some()).count())
     }
 
     pub(super) fn head_indices(&self) -> Vec<usize> {
