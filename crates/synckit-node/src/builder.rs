@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use synckit_core::{CursorMode, Environment, Error, EventStore, Filter, Result, Transport};
-use synckit_resolve::{AdditiveMerge, ConflictResolver, FirstWriteWins, LastWriteWins, ManualReview};
+use synckit_resolve::{
+    AdditiveMerge, ConflictResolver, FirstWriteWins, LastWriteWins, ManualReview, workflow::Workflows,
+};
 
 use crate::{
     config::{Config, DecideScope, ResolverKind},
@@ -20,6 +22,7 @@ pub struct SyncNodeBuilder {
     resolver: Option<Arc<dyn ConflictResolver>>,
     environment: Environment,
     config: Config,
+    workflows: Option<Workflows>,
 }
 
 impl SyncNodeBuilder {
@@ -30,6 +33,7 @@ impl SyncNodeBuilder {
             resolver: None,
             environment: Environment::default(),
             config: Config::default(),
+            workflows: None,
         }
     }
 
@@ -42,6 +46,18 @@ impl SyncNodeBuilder {
     /// Who decides conflicts: a resolver of your own. Last write wins by default.
     pub fn resolver(mut self, resolver: Arc<dyn ConflictResolver>) -> Self {
         self.resolver = Some(resolver);
+        self
+    }
+
+    /// Keeps a workflow for each conflict that the node decides or finds in review: how it came to be decided, or for whom it
+    /// waits.
+    ///
+    /// It is resolved once its decision is durable; a resolver that fails sends it to `manual_review`; a review that is
+    /// answered, here or on another node, resolves it; one that nobody answered within the resolver's
+    /// [limit](synckit_resolve::Limits::review) is `escalated`. Answers of other nodes are noticed by the sync that brings
+    /// them. The resolver itself needs no [`StatefulResolver`](synckit_resolve::workflow::StatefulResolver) then.
+    pub fn workflows(mut self, workflows: Workflows) -> Self {
+        self.workflows = Some(workflows);
         self
     }
 
@@ -146,6 +162,13 @@ impl SyncNodeBuilder {
             ResolverKind::AdditiveMerge => Arc::new(AdditiveMerge::new()),
             ResolverKind::ManualReview => Arc::new(ManualReview::default()),
         });
-        Ok(SyncNode::assemble(self.store, self.transport, resolver, self.environment, self.config))
+        Ok(SyncNode::assemble(
+            self.store,
+            self.transport,
+            resolver,
+            self.environment,
+            self.config,
+            self.workflows,
+        ))
     }
 }

@@ -14,6 +14,7 @@ mod retry;
 mod review;
 mod status;
 mod sync;
+mod workflow;
 
 pub use crate::{
     audit::{AuditEntry, AuditFilter, Complexity, UndoAnalysis},

@@ -12,7 +12,7 @@ use synckit_core::{
     Environment, Error, ErrorKind, Event, EventStore, Result, Transport,
     store::{Write, Written},
 };
-use synckit_resolve::ConflictResolver;
+use synckit_resolve::{ConflictResolver, workflow::Workflows};
 use tokio::sync::{Mutex as AsyncMutex, broadcast};
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     config::Config,
     report::SyncReport,
     sync::{Direction, Run},
+    workflow::Tracked,
 };
 
 const REPORTS_KEPT_FOR_SLOW_SUBSCRIBERS: usize = 64;
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) resolver: Arc<dyn ConflictResolver>,
     pub(crate) environment: Environment,
     pub(crate) config: Config,
+    pub(crate) tracked: Option<Tracked>,
     reports: broadcast::Sender<Arc<SyncReport>>,
     lanes: [Lane; 3],
     running: AsyncMutex<()>,
@@ -61,6 +63,7 @@ impl SyncNode {
         resolver: Arc<dyn ConflictResolver>,
         environment: Environment,
         config: Config,
+        workflows: Option<Workflows>,
     ) -> Self {
         let (reports, _) = broadcast::channel(REPORTS_KEPT_FOR_SLOW_SUBSCRIBERS);
         Self(Arc::new(Inner {
@@ -69,6 +72,7 @@ impl SyncNode {
             resolver,
             environment,
             config,
+            tracked: workflows.map(Tracked::new),
             reports,
             lanes: Default::default(),
             running: AsyncMutex::new(()),
@@ -86,6 +90,12 @@ impl SyncNode {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// The workflows of the conflicts that the node meets, if it was given some.
+    #[must_use]
+    pub fn workflows(&self) -> Option<&Workflows> {
+        self.0.tracked.as_ref().map(|tracked| &tracked.workflows)
     }
 
     /// Appends events as this node's own, in one transaction. It returns once they are durable.

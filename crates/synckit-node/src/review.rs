@@ -1,6 +1,9 @@
 //! The review queue, and what people decide.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use synckit_core::{
     AggregateId, ConflictId, Error, ErrorKind, Event, EventId, Result, VertexId,
@@ -164,6 +167,9 @@ impl SyncNode {
         let Some(Outcome::Accepted { position }) = written.outcomes.first() else {
             return Err(Error::new(ErrorKind::Stale, "decide", "the history changed meanwhile; look again"));
         };
+        if let Err(error) = self.0.follow_decisions().await {
+            tracing::warn!(%error, "workflows learn of the decision with the next sync");
+        }
         let read = synckit_core::store::ReadRequest::after(position - 1).limit(1);
         let page = self.0.store.read(read).await?;
         page.entries
@@ -232,12 +238,18 @@ impl Inner {
         Ok(reviews)
     }
 
-    /// Whether the oldest of these reviews was opened longer ago than that.
-    pub(crate) async fn waits_longer(&self, reviews: &[ReviewRow], limit: Duration) -> Result<bool> {
+    /// The conflicts of those of these reviews that were opened longer ago than that.
+    pub(crate) async fn overdue(
+        &self,
+        reviews: &[ReviewRow],
+        limit: Duration,
+    ) -> Result<BTreeSet<ConflictId>> {
         let opened: Vec<EventId> = reviews.iter().map(|r| r.event.clone()).collect();
-        let oldest = self.store.load(&opened).await?.into_iter().map(|e| e.stamp.timestamp).min();
-        let waits = oldest.map_or(0, |oldest| self.environment.clock.now().since(oldest));
-        Ok(u128::from(waits) > limit.as_micros())
+        let now = self.environment.clock.now();
+        let late = |e: &LogEntry| u128::from(now.since(e.stamp.timestamp)) > limit.as_micros();
+        let entries = self.store.load(&opened).await?;
+        let late: BTreeSet<EventId> = entries.into_iter().filter(late).map(|e| e.event.id).collect();
+        Ok(reviews.iter().filter(|r| late.contains(&r.event)).map(|r| r.conflict.clone()).collect())
     }
 }
 

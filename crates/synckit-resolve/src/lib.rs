@@ -19,9 +19,9 @@ pub use crate::{
     merge::{AdditiveMerge, Extreme, FieldwiseLastWrite, KeepBoth, Priority, ThreeWayMerge},
     resolver::{ConflictResolver, Limits, Reads, Resolution, ResolveError},
     rules::{
-        Asked, Choice, DynamicResolver, DynamicResolverBuilder, GroupStats, MetricsSnapshot,
-        ObservableResolver, ResolutionMetrics, ResolutionObserver, Rule, RuleGroup, RuleInfo, RulesError,
-        RulesExplanation, RulesValidator, Switch,
+        Asked, AuditableResolver, Choice, DecisionContext, DynamicResolver, DynamicResolverBuilder,
+        GroupStats, MetricsSnapshot, ObservableResolver, ResolutionMetrics, ResolutionObserver, Rule,
+        RuleGroup, RuleInfo, RulesError, RulesExplanation, RulesValidator, Switch,
     },
     spec::{Comparison, Explanation, Relation, Spec, SpecError},
 };

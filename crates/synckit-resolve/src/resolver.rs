@@ -1,6 +1,6 @@
 //! The contract of resolvers.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use synckit_core::{EventId, VertexId, decision::MergedEvent};
@@ -79,6 +79,25 @@ pub trait ConflictResolver: fmt::Debug + Send + Sync + 'static {
     async fn resolve(&self, conflict: &Conflict) -> Result<Resolution, ResolveError>;
 }
 
+#[async_trait]
+impl<R: ConflictResolver + ?Sized> ConflictResolver for Arc<R> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn reads(&self) -> Reads {
+        (**self).reads()
+    }
+
+    fn limits(&self) -> Limits {
+        (**self).limits()
+    }
+
+    async fn resolve(&self, conflict: &Conflict) -> Result<Resolution, ResolveError> {
+        (**self).resolve(conflict).await
+    }
+}
+
 /// What a resolver says.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -103,11 +122,17 @@ pub enum Resolution {
         group: Option<String>,
         /// Why.
         reasons: Vec<String>,
+        /// The person on whose behalf the machine decided.
+        user: Option<String>,
+        /// The session in which it did.
+        session: Option<String>,
     },
     /// A person has to decide.
     Review {
         /// Why.
         reason: String,
+        /// Whether it is for someone with more say than those who answer reviews.
+        escalated: bool,
         /// The rule that matched, if rules decided.
         rule: Option<String>,
         /// The group that the rule is in.
@@ -131,13 +156,22 @@ impl Resolution {
             rule: None,
             group: None,
             reasons: Vec::new(),
+            user: None,
+            session: None,
         }
     }
 
     /// A person has to decide.
     #[must_use]
     pub fn review(reason: impl Into<String>) -> Self {
-        Self::Review { reason: reason.into(), rule: None, group: None }
+        Self::Review { reason: reason.into(), escalated: false, rule: None, group: None }
+    }
+
+    /// A person with more say than those who answer reviews has to decide. It is a review like others, and its
+    /// [workflow](crate::workflow) is in the state `escalated`.
+    #[must_use]
+    pub fn escalate(reason: impl Into<String>) -> Self {
+        Self::Review { reason: reason.into(), escalated: true, rule: None, group: None }
     }
 
     /// Adds a reason.

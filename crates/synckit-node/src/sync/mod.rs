@@ -1,5 +1,6 @@
 //! One sync: greet, pull to the head, decide, push.
 
+mod ask;
 mod doubt;
 mod pull;
 mod push;

@@ -1,29 +1,38 @@
 //! Deciding conflicts.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
-use futures_util::FutureExt as _;
 use synckit_core::{
-    AggregateId, Event, EventId, Result, Stamp,
+    AggregateId, ConflictId, Event, EventId, Result, Stamp,
     decision::{Decision, Review},
     graph::{AggregateGraph, ConflictOutline, SideOutline, ViewEvent},
     limits::{DECIDE_ANYWHERE_AFTER_MICROS, MAX_PARENTS},
     plant::{Plant, planted},
     store::{DecisionDraft, Identity, LogEntry, Outcome, Write},
 };
-use synckit_resolve::{Conflict, Reads, Resolution, Side};
+use synckit_resolve::{Conflict, Reads, Resolution, Side, workflow::WorkflowOutcome};
 
 use super::Run;
-use crate::config::DecideScope;
+use crate::{
+    config::DecideScope,
+    workflow::{Runs, resolved},
+};
 
 /// Conflicts that are read and decided together.
 const BATCH: usize = 250;
+/// Events that are in memory at once while conflicts are decided, unless a single one has more.
+const EVENTS: usize = 2_000;
 
 /// What is to be written for a batch of conflicts.
 #[derive(Default)]
 struct Verdicts {
     drafts: Vec<DecisionDraft>,
     reviews: Vec<(AggregateId, Review)>,
+    /// The conflicts whose review is for someone with more say.
+    escalated: BTreeSet<ConflictId>,
 }
 
 impl Run<'_> {
@@ -34,6 +43,7 @@ impl Run<'_> {
         let limits = self.node.resolver.limits();
         let batch = limits.batch.unwrap_or(BATCH).clamp(1, BATCH);
         let mut after: Option<AggregateId> = None;
+        self.node.follow_decisions().await?;
         loop {
             let open = store.conflicts(after.as_ref(), batch).await?;
             let Some(last) = open.last() else { break };
@@ -42,20 +52,8 @@ impl Run<'_> {
             let mut undecided: Vec<AggregateId> = Vec::with_capacity(open.len());
             for conflict in open {
                 // A conflict that waits for a person is left to people, also when it grows meanwhile.
-                let waiting = if conflict.in_review {
-                    self.node.waiting_reviews(&conflict.aggregate).await?
-                } else {
-                    Vec::new()
-                };
-                if waiting.is_empty() {
+                if !conflict.in_review || !self.waits(&conflict.aggregate, limits.review).await? {
                     undecided.push(conflict.aggregate);
-                    continue;
-                }
-                self.report.conflicts.review += 1;
-                if let Some(limit) = limits.review
-                    && self.node.waits_longer(&waiting, limit).await?
-                {
-                    self.report.conflicts.overdue += 1;
                 }
             }
             let outlines: Vec<ConflictOutline> = store
@@ -65,10 +63,56 @@ impl Run<'_> {
                 .filter_map(decidable)
                 .filter(|outline| self.may_decide(outline, &identity))
                 .collect();
-            let verdicts = self.verdicts(outlines).await?;
-            self.write(verdicts).await?;
+            for outlines in self.portions(outlines) {
+                let mut runs = Runs::new(self.node);
+                let verdicts = self.verdicts(outlines, &mut runs).await?;
+                self.write(verdicts, &mut runs).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether a conflict of this aggregate waits for a person. It is counted, and its workflow waits.
+    async fn waits(&mut self, aggregate: &AggregateId, limit: Option<Duration>) -> Result<bool> {
+        let _paused = self.node.pause_following().await;
+        let waiting = self.node.waiting_reviews(aggregate).await?;
+        if waiting.is_empty() {
+            return Ok(false);
+        }
+        self.report.conflicts.review += 1;
+        let overdue = match limit {
+            Some(limit) => self.node.overdue(&waiting, limit).await?,
+            None => BTreeSet::new(),
+        };
+        self.report.conflicts.overdue += usize::from(!overdue.is_empty());
+        self.node.await_answers(aggregate, &waiting, &overdue);
+        Ok(true)
+    }
+
+    /// The conflicts in portions of which the events are in memory together.
+    fn portions(&self, outlines: Vec<ConflictOutline>) -> Vec<Vec<ConflictOutline>> {
+        let mut portions: Vec<Vec<ConflictOutline>> = Vec::new();
+        let mut events = 0;
+        for outline in outlines {
+            let needs = self.needed(&outline).count();
+            match portions.last_mut().filter(|_| events + needs <= EVENTS) {
+                Some(portion) => portion.push(outline),
+                None => {
+                    portions.push(vec![outline]);
+                    events = 0;
+                }
+            }
+            events += needs;
+        }
+        portions
+    }
+
+    /// The events that the resolver reads to decide a conflict.
+    fn needed<'o>(&self, outline: &'o ConflictOutline) -> impl Iterator<Item = &'o EventId> + use<'o> {
+        let reads = self.node.resolver.reads();
+        let sides = outline.sides.iter().filter(move |_| reads >= Reads::Sides).flat_map(|s| &s.beyond);
+        let common = outline.common.iter().filter(move |_| reads >= Reads::Everything);
+        sides.chain(common).map(ViewEvent::id)
     }
 
     fn may_decide(&self, outline: &ConflictOutline, identity: &Identity) -> bool {
@@ -86,7 +130,7 @@ impl Run<'_> {
         }
     }
 
-    async fn verdicts(&self, outlines: Vec<ConflictOutline>) -> Result<Verdicts> {
+    async fn verdicts(&self, outlines: Vec<ConflictOutline>, runs: &mut Runs<'_>) -> Result<Verdicts> {
         let loaded = self.load(&outlines).await?;
         let mut verdicts = Verdicts::default();
         for outline in outlines {
@@ -97,7 +141,11 @@ impl Run<'_> {
             let is_own = |s: &&SideOutline| s.newest.as_ref().is_some_and(|k| k.origin == own);
             let local = outline.sides.iter().find(is_own).map(|s| s.head.clone());
             let review = |reason: String| Review { conflict: id.clone(), heads: heads.clone(), reason };
-            match self.ask(conflict(outline, &loaded)).await {
+            let conflict = conflict(outline, &loaded);
+            runs.take_up(&conflict);
+            let answer = self.node.ask(conflict).await;
+            runs.answered(&id, &answer);
+            match answer {
                 Ok(Resolution::Adopt {
                     heads: adopts,
                     hidden,
@@ -108,6 +156,8 @@ impl Run<'_> {
                     rule,
                     group,
                     reasons,
+                    user,
+                    session,
                 }) => {
                     let resolver = resolver.unwrap_or_else(|| self.node.resolver.name().to_owned());
                     let local = local.filter(|_| planted(Plant::LocalSideWins));
@@ -122,6 +172,7 @@ impl Run<'_> {
                     decision.conflict = Some(id);
                     (decision.hidden, decision.restored, decision.merged) = (hidden, restored, merged);
                     (decision.rule, decision.group, decision.reasons) = (rule, group, reasons);
+                    (decision.user, decision.session) = (user, session);
                     verdicts.drafts.push(DecisionDraft {
                         aggregate,
                         parents: heads,
@@ -130,8 +181,11 @@ impl Run<'_> {
                         expect_heads: true,
                     });
                 }
-                Ok(Resolution::Review { reason, rule, .. }) => {
+                Ok(Resolution::Review { reason, escalated, rule, .. }) => {
                     let reason = rule.map_or(reason.clone(), |rule| format!("{reason} (rule {rule})"));
+                    if escalated {
+                        verdicts.escalated.insert(id.clone());
+                    }
                     verdicts.reviews.push((aggregate, review(reason)));
                 }
                 Err(reason) => verdicts.reviews.push((aggregate, review(reason))),
@@ -143,32 +197,9 @@ impl Run<'_> {
         Ok(verdicts)
     }
 
-    /// The resolver's answer; a resolver that fails, panics or hangs gives the reason for a review instead.
-    async fn ask(&self, conflict: Conflict) -> Result<Resolution, String> {
-        let name = self.node.resolver.name();
-        let allowed = Duration::from_millis(self.node.config.resolver_timeout_ms);
-        let limit = self.node.resolver.limits().answer.map_or(allowed, |limit| limit.min(allowed));
-        let answer = AssertUnwindSafe(self.node.resolver.resolve(&conflict)).catch_unwind();
-        match tokio::time::timeout(limit, answer).await {
-            Err(_) => Err(format!("the resolver {name} did not answer within {} ms", limit.as_millis())),
-            Ok(Err(_)) => Err(format!("the resolver {name} panicked")),
-            Ok(Ok(Err(error))) => Err(format!("the resolver {name} failed: {error}")),
-            Ok(Ok(Ok(resolution))) => Ok(resolution),
-        }
-    }
-
     /// The events that the resolver reads, by id.
     async fn load(&self, outlines: &[ConflictOutline]) -> Result<HashMap<EventId, LogEntry>> {
-        let reads = self.node.resolver.reads();
-        let mut ids: Vec<EventId> = Vec::new();
-        for outline in outlines {
-            if reads >= Reads::Sides {
-                ids.extend(outline.sides.iter().flat_map(|s| &s.beyond).map(|e| e.id().clone()));
-            }
-            if reads >= Reads::Everything {
-                ids.extend(outline.common.iter().map(|e| e.id().clone()));
-            }
-        }
+        let ids: Vec<EventId> = outlines.iter().flat_map(|o| self.needed(o)).cloned().collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
@@ -176,25 +207,46 @@ impl Run<'_> {
         Ok(entries.into_iter().map(|e| (e.event.id.clone(), e)).collect())
     }
 
-    async fn write(&mut self, mut verdicts: Verdicts) -> Result<()> {
+    async fn write(&mut self, mut verdicts: Verdicts, runs: &mut Runs<'_>) -> Result<()> {
         if !verdicts.drafts.is_empty() {
-            let about =
-                |d: &DecisionDraft| (d.aggregate.clone(), d.decision.conflict.clone(), d.parents.clone());
+            let about = |d: &DecisionDraft| {
+                (d.aggregate.clone(), d.decision.conflict.clone(), d.parents.clone(), resolved(&d.decision))
+            };
             let abouts: Vec<_> = verdicts.drafts.iter().map(about).collect();
             let written = self.node.store.write(Write::Decide(verdicts.drafts)).await?;
             let taken = |o: &&Outcome| matches!(o, Outcome::Accepted { .. } | Outcome::Duplicate);
             self.report.conflicts.resolved += written.outcomes.iter().filter(taken).count();
-            for ((aggregate, conflict, heads), outcome) in abouts.into_iter().zip(&written.outcomes) {
-                // What can never be stored is for a person to decide.
-                if let (Outcome::Refused(refusal), Some(conflict)) = (outcome, conflict) {
-                    let reason = format!("the decision cannot be stored: {refusal}");
-                    verdicts.reviews.push((aggregate, Review { conflict, heads, reason }));
+            for ((aggregate, conflict, heads, resolved), outcome) in abouts.into_iter().zip(&written.outcomes)
+            {
+                let Some(conflict) = conflict else { continue };
+                match outcome {
+                    // What can never be stored is for a person to decide.
+                    Outcome::Refused(refusal) => {
+                        let reason = format!("the decision cannot be stored: {refusal}");
+                        verdicts.reviews.push((aggregate, Review { conflict, heads, reason }));
+                    }
+                    Outcome::Accepted { .. } | Outcome::Duplicate => runs.end(&conflict, resolved),
+                    _ => {
+                        let reason = "the aggregate went on meanwhile; it is looked at again".to_owned();
+                        runs.end(&conflict, WorkflowOutcome::Failed { reason });
+                    }
                 }
             }
         }
         if !verdicts.reviews.is_empty() {
             self.report.conflicts.review += verdicts.reviews.len();
+            let opened: Vec<(ConflictId, String)> =
+                verdicts.reviews.iter().map(|(_, r)| (r.conflict.clone(), r.reason.clone())).collect();
+            let _paused = self.node.pause_following().await;
             self.node.store.write(Write::Review(verdicts.reviews)).await?;
+            for (conflict, reason) in opened {
+                let outcome = if verdicts.escalated.contains(&conflict) {
+                    WorkflowOutcome::Escalated { reason }
+                } else {
+                    WorkflowOutcome::ManualReview { reason }
+                };
+                runs.end(&conflict, outcome);
+            }
         }
         Ok(())
     }

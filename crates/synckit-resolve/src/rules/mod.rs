@@ -1,5 +1,6 @@
 //! Rules: which resolver decides which conflict.
 
+mod auditable;
 mod build;
 mod dynamic;
 mod explain;
@@ -8,6 +9,7 @@ mod observe;
 mod rule;
 
 pub use self::{
+    auditable::{AuditableResolver, DecisionContext},
     build::{DynamicResolverBuilder, RuleInfo, RulesError, RulesValidator},
     dynamic::DynamicResolver,
     explain::{Asked, Choice, RulesExplanation},

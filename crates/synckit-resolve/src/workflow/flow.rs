@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 use synckit_core::{AggregateId, ConflictId, Timestamp};
-use synckit_machine::{InvalidTransition, Machine, Note, Snapshot, State};
+use synckit_machine::{InvalidTransition, Machine, Note, Snapshot, State, Transition};
 
 use crate::workflow::{
     state::WorkflowState,
@@ -99,12 +99,15 @@ impl WorkflowRecord {
 pub(super) struct Flow {
     facts: Facts,
     machine: Machine<WorkflowState>,
+    /// The transitions that were not asked for yet.
+    moved: Vec<Transition<WorkflowState>>,
 }
 
 impl Flow {
     pub(super) fn new(conflict: &ConflictId, aggregate: &AggregateId, now: Timestamp) -> Self {
         let facts = Facts::new(conflict.clone(), aggregate.clone(), 0, now);
-        Self { facts, machine: Machine::new(WorkflowState::rules(), conflict.as_str(), now.as_micros()) }
+        let machine = Machine::new(WorkflowState::rules(), conflict.as_str(), now.as_micros());
+        Self { facts, machine, moved: Vec::new() }
     }
 
     pub(super) fn restore(record: WorkflowRecord) -> Result<Self, String> {
@@ -112,7 +115,7 @@ impl Flow {
         let mut facts = record.facts;
         facts.evaluations.drain(..facts.evaluations.len().saturating_sub(MOST_EVALUATIONS));
         let machine = Machine::restore(WorkflowState::rules(), record.machine).map_err(|e| e.to_string())?;
-        Ok(Self { facts, machine })
+        Ok(Self { facts, machine, moved: Vec::new() })
     }
 
     pub(super) fn record(&self) -> WorkflowRecord {
@@ -157,7 +160,12 @@ impl Flow {
         Ok(())
     }
 
-    pub(super) fn apply(&self, now: Timestamp, found: Note) -> Result<(), Refused> {
+    /// The transitions since the last call.
+    pub(super) fn moved(&mut self) -> Vec<Transition<WorkflowState>> {
+        std::mem::take(&mut self.moved)
+    }
+
+    pub(super) fn apply(&mut self, now: Timestamp, found: Note) -> Result<(), Refused> {
         self.enter(WorkflowState::ApplyingRules, now, found)
     }
 
@@ -189,10 +197,25 @@ impl Flow {
         Ok(())
     }
 
-    fn enter(&self, to: WorkflowState, now: Timestamp, note: Note) -> Result<(), Refused> {
+    /// Ends as this says, from whichever state; what has ended begins anew.
+    pub(super) fn settle(
+        &mut self,
+        aggregate: &AggregateId,
+        outcome: WorkflowOutcome,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        if !self.machine.can(outcome.state()) {
+            self.begin(aggregate, now)?;
+            self.apply(now, Note::new())?;
+        }
+        self.end(outcome, now)
+    }
+
+    fn enter(&mut self, to: WorkflowState, now: Timestamp, note: Note) -> Result<(), Refused> {
         let moved = self.machine.transition(to, now.as_micros(), note)?;
         let (from, to) = (moved.from.name(), moved.to.name());
         tracing::debug!(conflict = %self.facts.conflict, from, to, "a workflow went on");
+        self.moved.push(moved);
         Ok(())
     }
 }

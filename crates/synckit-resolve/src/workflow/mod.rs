@@ -22,6 +22,7 @@
 
 mod file;
 mod flow;
+mod observer;
 mod resolver;
 mod state;
 mod store;
@@ -32,6 +33,7 @@ mod workflows;
 pub use self::{
     file::FileWorkflowStore,
     flow::WorkflowRecord,
+    observer::WorkflowObserver,
     resolver::StatefulResolver,
     state::WorkflowState,
     store::{MemoryWorkflowStore, StoredWorkflows, WorkflowStore, WorkflowStoreError},

@@ -11,7 +11,6 @@ use std::{
 
 use async_trait::async_trait;
 use synckit_core::{Clock, SystemClock};
-use synckit_machine::Note;
 
 use crate::{
     conflict::Conflict,
@@ -54,19 +53,9 @@ impl<R: ConflictResolver> StatefulResolver<R> {
     }
 
     fn begin(&self, conflict: &Conflict) -> Result<Attempt<'_, R>, WorkflowError> {
-        let run = self.workflows.start(conflict.id(), conflict.aggregate(), self.clock.now())?;
-        let attempt = Attempt { resolver: self, run, ended: false };
-        self.workflows.apply(&attempt.run, findings(conflict), self.clock.now())?;
-        Ok(attempt)
+        let run = self.workflows.take_up(conflict, self.clock.now())?;
+        Ok(Attempt { resolver: self, run, ended: false })
     }
-}
-
-fn findings(conflict: &Conflict) -> Note {
-    let mut found = Note::from([("sides".to_owned(), conflict.sides().len().to_string())]);
-    if conflict.outline().has_stubs {
-        found.insert("stubs".to_owned(), "some events are held as stubs only".to_owned());
-    }
-    found
 }
 
 /// One run; it fails unless it is ended.

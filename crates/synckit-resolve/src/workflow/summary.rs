@@ -86,13 +86,16 @@ impl WorkflowOutcome {
         }
     }
 
-    pub(crate) fn of(resolution: &Resolution, asked: &str) -> Self {
+    /// What a resolver's answer comes to; `asked` is who was asked.
+    #[must_use]
+    pub fn of(resolution: &Resolution, asked: &str) -> Self {
         match resolution {
             Resolution::Adopt { outcome, resolver, reasons, .. } => Self::Resolved {
                 outcome: outcome.clone(),
                 resolver: resolver.as_deref().unwrap_or(asked).to_owned(),
                 reasons: reasons.clone(),
             },
+            Resolution::Review { reason, escalated: true, .. } => Self::Escalated { reason: reason.clone() },
             Resolution::Review { reason, .. } => Self::ManualReview { reason: reason.clone() },
         }
     }

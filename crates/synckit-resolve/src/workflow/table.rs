@@ -1,11 +1,15 @@
 //! The workflows in memory: found, bounded, and marked when the store lags behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use synckit_core::{AggregateId, ConflictId, Timestamp};
 
 use crate::workflow::{
     flow::{Flow, WorkflowRecord},
+    observer::Observers,
     state::WorkflowState,
     summary::WorkflowOutcome,
     workflows::{WorkflowError, WorkflowLimits, WorkflowRun},
@@ -22,6 +26,7 @@ pub(super) struct Table {
     ended: Ages,
     /// Whose record has to be written or deleted; none without a store.
     unsaved: Option<Unsaved>,
+    observers: Arc<Observers>,
 }
 
 #[derive(Default)]
@@ -39,7 +44,7 @@ pub(super) enum Chore {
 }
 
 impl Table {
-    pub(super) fn new(limits: WorkflowLimits, has_store: bool) -> Self {
+    pub(super) fn new(limits: WorkflowLimits, has_store: bool, observers: Arc<Observers>) -> Self {
         Self {
             limits,
             flows: BTreeMap::new(),
@@ -47,6 +52,7 @@ impl Table {
             waiting: Ages::new(),
             ended: Ages::new(),
             unsaved: has_store.then(Unsaved::default),
+            observers,
         }
     }
 
@@ -54,6 +60,9 @@ impl Table {
     pub(super) fn take(&mut self, record: WorkflowRecord, now: Timestamp) -> Result<(), String> {
         let conflict = record.conflict().clone();
         let mut flow = Flow::restore(record)?;
+        if flow.state() == WorkflowState::Idle {
+            return Err("it never began".to_owned());
+        }
         let interrupted = flow.state().is_active();
         if interrupted {
             let reason = "the process ended before the resolver answered".to_owned();
@@ -82,6 +91,21 @@ impl Table {
             self.put(conflict.clone(), Flow::new(conflict, aggregate, now));
         }
         self.change(conflict, |flow| flow.begin(aggregate, now).map(|()| flow.run()).map_err(Into::into))
+    }
+
+    /// Has the workflow of a conflict end as this says; one that is not known begins first.
+    pub(super) fn settle(
+        &mut self,
+        conflict: &ConflictId,
+        aggregate: &AggregateId,
+        outcome: WorkflowOutcome,
+        now: Timestamp,
+    ) -> Result<(), WorkflowError> {
+        self.prune(now);
+        if !self.flows.contains_key(conflict) {
+            self.put(conflict.clone(), Flow::new(conflict, aggregate, now));
+        }
+        self.change(conflict, |flow| flow.settle(aggregate, outcome, now).map_err(Into::into))
     }
 
     pub(super) fn change_run<T>(
@@ -161,8 +185,9 @@ impl Table {
         }
     }
 
-    fn put(&mut self, conflict: ConflictId, flow: Flow) {
+    fn put(&mut self, conflict: ConflictId, mut flow: Flow) {
         self.remove(&conflict);
+        self.observers.queue(flow.moved().into_iter().map(|moved| (conflict.clone(), moved)));
         self.ages(flow.state()).insert((flow.entered_at(), conflict.clone()));
         self.flows.insert(conflict, flow);
     }

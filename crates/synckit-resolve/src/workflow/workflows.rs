@@ -10,11 +10,15 @@ use synckit_core::{AggregateId, ConflictId, Timestamp};
 use synckit_machine::{InvalidTransition, Note};
 use tokio::runtime::Handle;
 
-use crate::workflow::{
-    state::WorkflowState,
-    store::{WorkflowStore, WorkflowStoreError},
-    summary::{RuleEvaluation, WorkflowOutcome, WorkflowSummary},
-    table::{Chore, Table},
+use crate::{
+    conflict::Conflict,
+    workflow::{
+        observer::{Observers, WorkflowObserver},
+        state::WorkflowState,
+        store::{WorkflowStore, WorkflowStoreError},
+        summary::{RuleEvaluation, WorkflowOutcome, WorkflowSummary},
+        table::{Chore, Table},
+    },
 };
 
 /// How many workflows there may be, and for how long.
@@ -77,13 +81,14 @@ struct Shared {
     store: Option<Arc<dyn WorkflowStore>>,
     /// Held while the store works, so that it never gets an older record after a newer one.
     saving: tokio::sync::Mutex<()>,
+    observers: Arc<Observers>,
 }
 
 impl Workflows {
     /// Workflows that end with the process.
     #[must_use]
     pub fn new(limits: WorkflowLimits) -> Self {
-        Self::with(Table::new(limits, false), None)
+        Self::with(limits, None)
     }
 
     /// The workflows of a store, which is kept up to date from now on. Those that were active when their process
@@ -100,7 +105,8 @@ impl Workflows {
         for error in stored.damaged {
             tracing::warn!(%error, "a workflow on record is left out");
         }
-        let mut table = Table::new(limits, true);
+        let workflows = Self::with(limits, Some(store));
+        let mut table = workflows.lock();
         for record in stored.records {
             let conflict = record.conflict().clone();
             if let Err(error) = table.take(record, now) {
@@ -108,13 +114,20 @@ impl Workflows {
             }
         }
         table.prune(now);
-        let workflows = Self::with(table, Some(store));
+        drop(table);
         workflows.save_soon();
         Ok(workflows)
     }
 
-    fn with(table: Table, store: Option<Arc<dyn WorkflowStore>>) -> Self {
-        Self(Arc::new(Shared { table: Mutex::new(table), store, saving: tokio::sync::Mutex::default() }))
+    fn with(limits: WorkflowLimits, store: Option<Arc<dyn WorkflowStore>>) -> Self {
+        let observers = Arc::new(Observers::default());
+        let table = Mutex::new(Table::new(limits, store.is_some(), Arc::clone(&observers)));
+        Self(Arc::new(Shared { table, store, saving: tokio::sync::Mutex::default(), observers }))
+    }
+
+    /// Has an observer told of all transitions from now on, after those that came before it.
+    pub fn observe(&self, observer: Arc<dyn WorkflowObserver>) {
+        self.0.observers.add(observer);
     }
 
     /// Begins the workflow of a conflict, which is then being analysed. If there is one already, it begins anew and
@@ -129,7 +142,7 @@ impl Workflows {
         now: Timestamp,
     ) -> Result<WorkflowRun, WorkflowError> {
         let number = self.lock().start(conflict, aggregate, now);
-        self.save_soon();
+        self.changed();
         Ok(WorkflowRun { conflict: conflict.clone(), number: number? })
     }
 
@@ -162,7 +175,10 @@ impl Workflows {
     }
 
     /// Like [`evaluated`](Self::evaluated), unless the run knows already that the rule matched.
-    pub(super) fn matched(&self, run: &WorkflowRun, evaluation: RuleEvaluation) -> Result<(), WorkflowError> {
+    ///
+    /// # Errors
+    /// As [`evaluated`](Self::evaluated).
+    pub fn matched(&self, run: &WorkflowRun, evaluation: RuleEvaluation) -> Result<(), WorkflowError> {
         self.change(run, |flow| {
             if !flow.has_match(&evaluation.rule, evaluation.group.as_deref()) {
                 flow.evaluated(evaluation);
@@ -191,8 +207,46 @@ impl Workflows {
         change: impl FnOnce(&mut super::flow::Flow) -> Result<(), WorkflowError>,
     ) -> Result<(), WorkflowError> {
         let changed = self.lock().change_run(run, change);
-        self.save_soon();
+        self.changed();
         changed
+    }
+
+    /// Begins the workflow of a conflict, as [`start`](Self::start) does, and has it decided: the analysis is how many
+    /// sides there are, and whether events are missing.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn take_up(&self, conflict: &Conflict, now: Timestamp) -> Result<WorkflowRun, WorkflowError> {
+        let run = self.start(conflict.id(), conflict.aggregate(), now)?;
+        let mut found = Note::from([("sides".to_owned(), conflict.sides().len().to_string())]);
+        if conflict.outline().has_stubs {
+            found.insert("stubs".to_owned(), "some events are held as stubs only".to_owned());
+        }
+        self.apply(&run, found, now)?;
+        Ok(run)
+    }
+
+    /// Has the workflow of a conflict end as this says, whatever state it is in: for what was decided elsewhere. One that
+    /// is not known begins first, and one that has ended, or cannot get there, begins anew.
+    ///
+    /// # Errors
+    /// [`WorkflowError::Refused`] if no transition leads there, which the rules rule out.
+    pub fn settle(
+        &self,
+        conflict: &ConflictId,
+        aggregate: &AggregateId,
+        outcome: WorkflowOutcome,
+        now: Timestamp,
+    ) -> Result<(), WorkflowError> {
+        let settled = self.lock().settle(conflict, aggregate, outcome, now);
+        self.changed();
+        settled
+    }
+
+    /// Observers and the store are to know.
+    fn changed(&self) {
+        self.save_soon();
+        self.0.observers.tell();
     }
 
     /// The workflow of a conflict, if it is known still.

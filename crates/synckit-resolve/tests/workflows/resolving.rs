@@ -132,7 +132,12 @@ impl ConflictResolver for Telling {
         let run = self.0.run(conflict.id()).unwrap();
         self.0.evaluated(&run, evaluation("one", RuleVerdict::NotMatched)).unwrap();
         self.0.evaluated(&run, evaluation("two", RuleVerdict::Matched)).unwrap();
-        Ok(Resolution::Review { reason: "two says so".into(), rule: Some("two".into()), group: None })
+        Ok(Resolution::Review {
+            reason: "two says so".into(),
+            escalated: false,
+            rule: Some("two".into()),
+            group: None,
+        })
     }
 }
 

@@ -1,9 +1,13 @@
 //! Workflows moved by hand.
 
+use std::sync::{Arc, Mutex};
+
 use proptest::prelude::*;
-use synckit_machine::{Note, State};
+use synckit_core::ConflictId;
+use synckit_machine::{Note, State, Transition};
 use synckit_resolve::workflow::{
-    RuleVerdict, WorkflowError, WorkflowFilter, WorkflowLimits, WorkflowOutcome, WorkflowState, Workflows,
+    RuleVerdict, WorkflowError, WorkflowFilter, WorkflowLimits, WorkflowObserver, WorkflowOutcome,
+    WorkflowState, Workflows,
 };
 
 use crate::support::{DAY, aggregate, at, conflict_id, evaluation, resolved, review, small, states};
@@ -202,4 +206,69 @@ proptest! {
             prop_assert_eq!(summary.outcome.is_none(), summary.state.is_active());
         }
     }
+}
+
+#[test]
+fn what_was_decided_elsewhere_ends_a_workflow_from_any_state() {
+    use WorkflowState::{Analyzing, ApplyingRules, Escalated, Failed, ManualReview, Resolved};
+    let escalated = || WorkflowOutcome::Escalated { reason: "nobody answered".into() };
+    let failed = || WorkflowOutcome::Failed { reason: "no".into() };
+    let outcomes: [fn() -> WorkflowOutcome; 4] = [resolved, review, escalated, failed];
+    let workflows = Workflows::default();
+    for (i, first) in outcomes.iter().enumerate() {
+        for (j, second) in outcomes.iter().enumerate() {
+            let id = conflict_id(&format!("{i}-{j}"));
+            workflows.settle(&id, &aggregate("a"), first(), at(1)).unwrap();
+            workflows.settle(&id, &aggregate("a"), second(), at(2)).unwrap();
+            let summary = workflows.get(&id).unwrap();
+            assert_eq!(summary.state, second().state(), "{i} {j}");
+            assert_eq!(summary.outcome, Some(second()));
+        }
+    }
+    let id = conflict_id("answered");
+    workflows.settle(&id, &aggregate("a"), review(), at(1)).unwrap();
+    workflows.settle(&id, &aggregate("a"), escalated(), at(2)).unwrap();
+    workflows.settle(&id, &aggregate("a"), resolved(), at(3)).unwrap();
+    let summary = workflows.get(&id).unwrap();
+    assert_eq!(states(&summary), [Analyzing, ApplyingRules, ManualReview, Escalated, Resolved]);
+    assert_eq!(summary.run, 1, "an answer ends the run that waits for it");
+    workflows.start(&id, &aggregate("a"), at(4)).unwrap();
+    workflows.settle(&id, &aggregate("a"), resolved(), at(5)).unwrap();
+    let summary = workflows.get(&id).unwrap();
+    assert!(states(&summary).contains(&Failed), "what was under way does not end well");
+    assert_eq!(summary.state, Resolved);
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    seen: Mutex<Vec<(String, WorkflowState)>>,
+    workflows: Mutex<Option<Workflows>>,
+    panics: bool,
+}
+
+impl WorkflowObserver for Told {
+    fn transitioned(&self, conflict: &ConflictId, transition: &Transition<WorkflowState>) {
+        assert!(!self.panics, "an observer that goes wrong");
+        if let Some(workflows) = &*self.workflows.lock().unwrap() {
+            assert!(workflows.get(conflict).is_some(), "nothing is locked meanwhile");
+        }
+        self.seen.lock().unwrap().push((conflict.to_string(), transition.to));
+    }
+}
+
+#[test]
+fn observers_are_told_of_all_transitions_in_their_order() {
+    use WorkflowState::{Analyzing, ApplyingRules, ManualReview, Resolved};
+    let workflows = Workflows::default();
+    workflows.settle(&conflict_id("before"), &aggregate("a"), review(), at(1)).unwrap();
+    let told = Arc::new(Told::default());
+    *told.workflows.lock().unwrap() = Some(workflows.clone());
+    workflows.observe(Arc::new(Told { panics: true, ..Told::default() }));
+    workflows.observe(Arc::clone(&told) as Arc<dyn WorkflowObserver>);
+    let id = conflict_id("c");
+    workflows.settle(&id, &aggregate("a"), review(), at(1)).unwrap();
+    workflows.settle(&id, &aggregate("a"), resolved(), at(2)).unwrap();
+    let seen = told.seen.lock().unwrap();
+    let expected = [Analyzing, ApplyingRules, ManualReview, Resolved].map(|s| ("c".to_owned(), s));
+    assert_eq!(*seen, expected);
 }
