@@ -12,6 +12,7 @@ mod quarantine;
 mod report;
 mod retry;
 mod review;
+mod state;
 mod status;
 mod sync;
 mod workflow;
@@ -26,5 +27,6 @@ pub use crate::{
     report::{ConflictCounts, RefusedEvent, SyncReport},
     retry::RetryPolicy,
     review::{ConflictView, SideView},
+    state::SyncState,
     status::{PeerStatus, Status},
 };

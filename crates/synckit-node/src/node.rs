@@ -19,6 +19,7 @@ use crate::{
     builder::SyncNodeBuilder,
     config::Config,
     report::SyncReport,
+    state::{Phases, SyncState},
     sync::{Direction, Run},
     workflow::Tracked,
 };
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) environment: Environment,
     pub(crate) config: Config,
     pub(crate) tracked: Option<Tracked>,
+    pub(crate) phases: Phases,
     reports: broadcast::Sender<Arc<SyncReport>>,
     lanes: [Lane; 3],
     running: AsyncMutex<()>,
@@ -66,6 +68,7 @@ impl SyncNode {
         workflows: Option<Workflows>,
     ) -> Self {
         let (reports, _) = broadcast::channel(REPORTS_KEPT_FOR_SLOW_SUBSCRIBERS);
+        let phases = Phases::new(Arc::clone(&environment.clock));
         Self(Arc::new(Inner {
             store,
             transport,
@@ -73,6 +76,7 @@ impl SyncNode {
             environment,
             config,
             tracked: workflows.map(Tracked::new),
+            phases,
             reports,
             lanes: Default::default(),
             running: AsyncMutex::new(()),
@@ -168,6 +172,7 @@ impl SyncNode {
 
     async fn run_once(&self, direction: Direction) -> SyncReport {
         let begun = Instant::now();
+        let phase = self.0.phases.begin();
         let mut report = SyncReport::default();
         let run = Run::new(&self.0, direction, &mut report).go();
         let done = match self.0.config.timeout_ms {
@@ -176,6 +181,13 @@ impl SyncNode {
                 Err(Error::new(ErrorKind::Timeout, "sync", format!("not done within {ms} ms")))
             }),
         };
+        report.path = phase.end(match &done {
+            Ok(()) => SyncState::Completed,
+            Err(error) if error.kind() == ErrorKind::Timeout && error.operation() == "sync" => {
+                SyncState::Cancelled
+            }
+            Err(_) => SyncState::Failed,
+        });
         report.error = done.err();
         report.duration = begun.elapsed();
         report

@@ -7,6 +7,9 @@ use synckit_core::{
     Error, EventId,
     store::{Notice, RefusalCode},
 };
+use synckit_machine::Transition;
+
+use crate::state::SyncState;
 
 /// What a sync did, exactly. Subscribers are given the report of a sync that failed, too: it says how far it came.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +31,8 @@ pub struct SyncReport {
     pub started_over: bool,
     /// How long it took.
     pub duration: Duration,
+    /// What it did one after the other, and when; the last is how it ended.
+    pub path: Vec<Transition<SyncState>>,
     /// What ended it early, if something did.
     pub error: Option<Error>,
 }

@@ -20,6 +20,7 @@ use self::start::{Start, plan_start};
 use crate::{
     node::Inner,
     report::{RefusedEvent, SyncReport},
+    state::SyncState,
 };
 
 /// How often a sync begins anew because the peer's log changed under it.
@@ -89,10 +90,12 @@ impl<'a> Run<'a> {
     }
 
     async fn exchange(&mut self, transport: Arc<dyn Transport>) -> Result<()> {
+        self.node.phases.enter(SyncState::Initializing);
         let mut session = self.greet(transport).await?;
         self.retry_held(&session).await?;
         let mut pulled = Ok(());
         if self.direction != Direction::Push {
+            self.node.phases.enter(SyncState::Pulling);
             pulled = self.pull(&mut session).await;
             // A page that cannot be taken keeps nothing from going out; a peer that cannot be reached does.
             if pulled.as_ref().is_err_and(|e| e.is_retryable() || e.kind() == ErrorKind::LogChanged) {
@@ -104,6 +107,7 @@ impl<'a> Run<'a> {
             }
         }
         if self.direction != Direction::Pull && !self.gave_up_pushing().await? {
+            self.node.phases.enter(SyncState::Pushing);
             let pushed = self.push(&mut session).await;
             if planted(Plant::FailedPushNotRetried) && pushed.is_err() {
                 let store = &self.node.store;

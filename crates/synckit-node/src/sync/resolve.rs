@@ -18,6 +18,7 @@ use synckit_resolve::{Conflict, Reads, Resolution, Side, workflow::WorkflowOutco
 use super::Run;
 use crate::{
     config::DecideScope,
+    state::SyncState,
     workflow::{Runs, resolved},
 };
 
@@ -38,6 +39,7 @@ struct Verdicts {
 impl Run<'_> {
     /// Decides the open conflicts that are this node's to decide, a batch in one transaction.
     pub(super) async fn resolve(&mut self) -> Result<()> {
+        self.node.phases.enter(SyncState::ResolvingConflicts);
         let store = std::sync::Arc::clone(&self.node.store);
         let identity = store.identity();
         let limits = self.node.resolver.limits();
