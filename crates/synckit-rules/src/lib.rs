@@ -10,9 +10,11 @@ mod located;
 pub mod model;
 mod strategies;
 mod watch;
+#[cfg(feature = "watch")]
+mod watching;
 
 #[cfg(feature = "watch")]
-pub use crate::watch::Watching;
+pub use crate::watching::Watching;
 pub use crate::{
     cases::Cases,
     error::{Problem, RuleFileError},

@@ -25,8 +25,8 @@ pub trait RulesListener: Send + Sync + 'static {
 
 /// Decides by a rule file that may be read again while it is in use. Clones share the rules.
 ///
-/// A file that is wrong changes nothing. What is half-written is read as it is: write another file, and rename it. A group
-/// that was switched by hand is as its file says after the next change.
+/// A file that is wrong changes nothing. What is half-written is read as it is: where a writer may pause, have it write
+/// another file, and rename that. A group that was switched by hand is as its file says after the next change.
 #[derive(Clone)]
 pub struct ReloadableRules(Arc<Inner>);
 
@@ -104,49 +104,25 @@ impl ReloadableRules {
         Arc::clone(self.0.rules.read().unwrap_or_else(PoisonError::into_inner).resolver())
     }
 
-    /// Reads the file again whenever it changes, until the guard is dropped. Its folder is watched, so that a file that is
-    /// replaced by another one is noticed, too; one behind a symbolic link is watched where it is.
+    /// Reads the file again whenever it has changed and then been left alone for a tenth of a second, until the guard is
+    /// dropped. The folders of its path and of the file itself are watched, so that one that is replaced by another is
+    /// noticed, and so is a symbolic link that comes to lead elsewhere.
     ///
     /// # Errors
     /// [`std::io::Error`] if the folder cannot be watched.
     #[cfg(feature = "watch")]
-    pub fn watch(&self) -> std::io::Result<Watching> {
-        use notify::{Event, EventKind, RecursiveMode, Watcher as _};
-
-        let path = std::fs::canonicalize(&self.0.path)?;
-        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let (rules, name) = (self.clone(), path.file_name().map(ToOwned::to_owned));
-        let changed = move |event: notify::Result<Event>| match event {
-            Ok(event) => {
-                let of_file = event.paths.iter().any(|p| p.file_name() == name.as_deref());
-                if event.need_rescan() || (of_file && !matches!(event.kind, EventKind::Access(_))) {
-                    rules.reload_watched();
-                }
-            }
-            Err(error) => tracing::warn!(%error, "the rule file is not watched any more"),
-        };
-        let mut watcher = notify::recommended_watcher(changed).map_err(std::io::Error::other)?;
-        watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(std::io::Error::other)?;
-        // It may have changed since it was read.
-        self.reload_watched();
-        Ok(Watching { _watcher: watcher })
+    pub fn watch(&self) -> std::io::Result<crate::Watching> {
+        crate::watching::watch(self.clone())
     }
 
     /// Reads the file again; listeners and the log are told what is wrong, and a listener that panics ends nothing.
     #[cfg(feature = "watch")]
-    fn reload_watched(&self) {
+    pub(crate) fn reload_watched(&self) {
         let reload = std::panic::AssertUnwindSafe(|| self.reload().map(drop));
         if std::panic::catch_unwind(reload).is_err() {
             tracing::error!(path = %self.0.path.display(), "reading the rule file again panicked");
         }
     }
-}
-
-/// A file that is watched until this is dropped.
-#[cfg(feature = "watch")]
-#[derive(Debug)]
-pub struct Watching {
-    _watcher: notify::RecommendedWatcher,
 }
 
 #[async_trait]

@@ -299,7 +299,6 @@ fn a_watched_file_is_read_again_and_old_rules_stay_when_it_is_wrong() {
     let listener = Arc::new(Told(Mutex::new(sender)));
     let rules = ReloadableRules::load_told(RuleLoader::new(), &path, vec![listener]).unwrap();
     let watching = rules.watch().unwrap();
-    // Editors replace files; a file that is written in two steps may be read in between.
     let replace = |text: &str| {
         let new = folder.path().join("new");
         std::fs::write(&new, text).unwrap();
@@ -322,6 +321,35 @@ fn a_watched_file_is_read_again_and_old_rules_stay_when_it_is_wrong() {
     until(&|t| t == &Ok("fourth".into())).unwrap();
     drop(watching);
     assert_eq!((rules.name(), rules.path()), ("rules", path.as_path()));
+}
+
+/// As configuration that a cluster mounts: the file is behind a link to a folder, and the link is replaced.
+#[cfg(unix)]
+#[test]
+fn a_file_behind_a_link_that_comes_to_lead_elsewhere_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let version = |name: &str| {
+        std::fs::create_dir(at(name)).unwrap();
+        let text = format!("version: 1\nname: {name}\nsettings: {{default_fallback: lww}}\n");
+        std::fs::write(at(name).join("rules.yaml"), text).unwrap();
+        std::os::unix::fs::symlink(name, at("fresh")).unwrap();
+        std::fs::rename(at("fresh"), at("data")).unwrap();
+    };
+    version("first");
+    std::os::unix::fs::symlink("data/rules.yaml", at("rules.yaml")).unwrap();
+    let (sender, told) = mpsc::channel();
+    let listener = Arc::new(Told(Mutex::new(sender)));
+    let rules = ReloadableRules::load_told(RuleLoader::new(), at("rules.yaml"), vec![listener]).unwrap();
+    let _watching = rules.watch().unwrap();
+    for name in ["second", "third"] {
+        version(name);
+        while told.recv_timeout(std::time::Duration::from_secs(60)).unwrap() != Ok(name.to_owned()) {}
+    }
+    assert_eq!(*rules.rules().file().name, "third");
+    std::fs::write(at("third/rules.yaml"), "version: 1\nname: fourth\nsettings: {default_fallback: lww}\n")
+        .unwrap();
+    while told.recv_timeout(std::time::Duration::from_secs(60)).unwrap() != Ok("fourth".to_owned()) {}
 }
 
 /// The code blocks of the documentation whose first line is "```" and this.

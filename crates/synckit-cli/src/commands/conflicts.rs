@@ -114,7 +114,9 @@ struct ShownDecision<'a> {
 async fn show(args: Conflict, out: Output) -> Result<Done, Failure> {
     let (view, differences) = stores::with_local(&args.at.store, async |node| {
         let view = node.conflict(&args.id).await?;
-        Ok((view, node.read_conflict(&args.id).await?.differences()))
+        let conflict = node.read_conflict(&args.id).await?;
+        warn_of_stubs(out, &conflict);
+        Ok((view, conflict.differences()))
     })
     .await?;
     if !out.json {
@@ -136,6 +138,13 @@ async fn show(args: Conflict, out: Output) -> Result<Done, Failure> {
             .collect(),
     })?;
     Ok(Done::Clean)
+}
+
+/// What is said of a conflict over events without data is not what a node that holds them would say.
+pub(super) fn warn_of_stubs(out: Output, conflict: &synckit::resolve::Conflict) {
+    if conflict.outline().has_stubs {
+        out.warn("some events of the aggregate are held without their data here; a node that holds them may say otherwise");
+    }
 }
 
 fn shown_side(side: &SideView) -> ShownSide<'_> {

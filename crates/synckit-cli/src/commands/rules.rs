@@ -85,6 +85,7 @@ async fn explain(args: Explain, out: Output) -> Result<Done, Failure> {
     let conflict =
         stores::with_local(&args.at.store, async |node| Ok(node.read_conflict(&args.conflict).await?))
             .await?;
+    super::conflicts::warn_of_stubs(out, &conflict);
     let explained = rules.resolver().explain(&conflict).map_err(|e| Failure::told(e.to_string()))?;
     if out.json {
         let asked: Vec<_> = explained

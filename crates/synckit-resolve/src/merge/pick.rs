@@ -60,12 +60,13 @@ impl Priority {
         Self { by: By::Metadata { name: name.into(), values: first.into_iter().map(Into::into).collect() } }
     }
 
-    fn place(&self, side: &Side) -> Option<usize> {
+    fn place(&self, side: &Side, conflict: &Conflict) -> Option<usize> {
         let newest = side.outline.newest.as_ref()?;
         match &self.by {
             By::Origin(first) => first.iter().position(|node| *node == newest.origin),
             By::Metadata { name, values } => {
-                let (event, _) = side.events.iter().find(|(event, _)| event.id == newest.id)?;
+                let mut events = side.events.iter().chain(conflict.common());
+                let (event, _) = events.find(|(event, _)| event.id == newest.id)?;
                 let value = event.metadata.get_str(name).or_else(|| event.metadata.get(name))?;
                 values.iter().position(|v| *v == value)
             }
@@ -140,12 +141,12 @@ impl ConflictResolver for Priority {
     fn reads(&self) -> Reads {
         match self.by {
             By::Origin(_) => Reads::Outline,
-            By::Metadata { .. } => Reads::Sides,
+            By::Metadata { .. } => Reads::Everything,
         }
     }
 
     async fn resolve(&self, conflict: &Conflict) -> Result<Resolution, ResolveError> {
-        let rank = |side: &Side| Reverse(self.place(side).unwrap_or(usize::MAX));
+        let rank = |side: &Side| Reverse(self.place(side, conflict).unwrap_or(usize::MAX));
         let sides = conflict.sides().iter();
         let best = sides.max_by(|a, b| (rank(a), last_write(a)).cmp(&(rank(b), last_write(b))));
         let why = match &self.by {
