@@ -229,11 +229,13 @@ impl SyncNode {
 }
 
 impl Inner {
-    /// The reviews of conflicts of this aggregate that wait for an answer: of its conflict, or of one that grew into it.
+    /// The reviews of conflicts of this aggregate that wait for an answer: of its conflict, or of one that grew into it. None
+    /// if its heads have settled each other meanwhile.
     pub(crate) async fn waiting_reviews(&self, aggregate: &AggregateId) -> Result<Vec<ReviewRow>> {
         let mut reviews = self.store.reviews_of(aggregate).await?;
         if let Some(graph) = self.store.graphs(std::slice::from_ref(aggregate)).await?.first() {
-            reviews.retain(|r| graph.in_review(&r.conflict, &r.heads));
+            let is_open = graph.conflict().is_some();
+            reviews.retain(|r| is_open && graph.in_review(&r.conflict, &r.heads));
         }
         Ok(reviews)
     }

@@ -126,7 +126,7 @@ impl World {
         let mut views = Vec::new();
         for replica in &self.replicas {
             if let Some(running) = &replica.running {
-                views.push(converged::View::of(&running.store)?);
+                views.push(converged::View::of(&running.store, &running.workflows)?);
             }
         }
         let found = {

@@ -8,7 +8,7 @@ use std::{
 
 use synckit_core::{CursorMode, Environment, Event, EventId, EventStore, Filter, Result};
 use synckit_node::{DecideScope, ResolverKind, RetryPolicy, SyncNode, SyncNodeBuilder};
-use synckit_resolve::{ConflictResolver, DynamicResolver};
+use synckit_resolve::{ConflictResolver, DynamicResolver, workflow::Workflows};
 
 use crate::{
     backend::{Backend, Copy, Disk},
@@ -40,6 +40,8 @@ pub(crate) struct Running {
     /// The node without a way to anyone: what applications and people use.
     pub(crate) local: SyncNode,
     pub(crate) links: Vec<Link>,
+    /// The workflows of its conflicts. They end with the process.
+    pub(crate) workflows: Workflows,
 }
 
 /// Events that were given to a node and not acknowledged yet.
@@ -151,12 +153,13 @@ impl World {
         };
         self.shared.judge(found);
         let as_store = || Arc::clone(&store) as Arc<dyn EventStore>;
-        let local = self.builder(n, as_store()).build()?;
+        let workflows = Workflows::default();
+        let local = self.builder(n, as_store(), &workflows).build()?;
         let mut links = Vec::new();
         for &peer in &replica.peers {
             let rng = Rng::new(self.seed ^ (self.assembled << 20) ^ ((n as u64) << 10) ^ peer as u64);
             let transport = SimTransport::new(n, peer, &self.network, rng, self.settings.trouble);
-            let builder = self.builder(n, as_store()).transport(Arc::new(transport));
+            let builder = self.builder(n, as_store(), &workflows).transport(Arc::new(transport));
             // A copy that nobody else knows of has to go both ways.
             let original = n < self.settings.modes.len();
             let builder = match self.settings.topology {
@@ -168,13 +171,14 @@ impl World {
             links.push(Link { peer, node: builder.build()? });
         }
         self.network.expose(n, Some(as_store()));
-        self.replicas[n].running = Some(Running { store, local, links });
+        self.replicas[n].running = Some(Running { store, local, links, workflows });
         Ok(())
     }
 
-    fn builder(&self, n: usize, store: Arc<dyn EventStore>) -> SyncNodeBuilder {
+    fn builder(&self, n: usize, store: Arc<dyn EventStore>, workflows: &Workflows) -> SyncNodeBuilder {
         let replica = &self.replicas[n];
         let mut builder = SyncNode::builder(store)
+            .workflows(workflows.clone())
             .environment(replica.environment.clone())
             .filter(replica.filter.clone())
             .batch_size(self.settings.batch);

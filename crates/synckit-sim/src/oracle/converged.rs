@@ -7,10 +7,12 @@ use synckit_core::{
     decision::{Decision, RESOLUTION},
     store::{LogEntry, Quarantined, ReadRequest, RefusalCode, ReviewRow},
 };
-use synckit_node::{Digest, SyncNode};
+use synckit_node::{DecideScope, Digest, SyncNode};
+use synckit_resolve::workflow::{WorkflowFilter, WorkflowSummary, Workflows};
 
 use super::{
     History, Violation, decisions, heads, newest_write, nothing_lost, order, people, reviews, views,
+    workflows,
 };
 use crate::{ledger::Ledger, net::short, store::SimStore};
 
@@ -24,14 +26,17 @@ pub(crate) struct View {
     quarantine: Vec<Quarantined>,
     reviews: HashMap<AggregateId, Vec<ReviewRow>>,
     graphs: HashMap<AggregateId, synckit_core::graph::AggregateGraph>,
+    workflows: Vec<WorkflowSummary>,
 }
 
 impl View {
-    /// Asks the real store, past everything that the simulation put around it.
-    pub(crate) fn of(store: &SimStore) -> Result<Self> {
+    /// Asks the real store, past everything that the simulation put around it. The workflows get a last look at it.
+    pub(crate) fn of(store: &SimStore, workflows: &Workflows) -> Result<Self> {
         let inner = store.inner();
-        let node = SyncNode::builder(inner.clone()).build()?;
+        let builder = SyncNode::builder(inner.clone()).decide(DecideScope::Nothing);
+        let node = builder.workflows(workflows.clone()).build()?;
         store.now(async {
+            node.sync().await?;
             let names = inner.aggregates(None, 1_000).await?;
             let mut listed = HashMap::new();
             for name in &names {
@@ -48,6 +53,7 @@ impl View {
                 conflicts: conflicts.into_iter().map(|c| (c.id, c.aggregate, c.in_review)).collect(),
                 quarantine: inner.quarantine().await?,
                 reviews: listed,
+                workflows: workflows.list(&WorkflowFilter::default()),
                 graphs: inner.graphs(&names).await?.into_iter().map(|g| (g.aggregate().clone(), g)).collect(),
             })
         })
@@ -66,6 +72,9 @@ pub(crate) fn check(
         nothing_lost::check(ledger, &ledger.books[view.node])?;
         order::check(ledger, &ledger.books[view.node])?;
         drained(ledger, views, view)?;
+        let reviews = view.reviews.values().flatten();
+        let of = |row: &ReviewRow| view.graphs.get(&row.aggregate);
+        workflows::check(&view.workflows, reviews.filter_map(|row| of(row).map(|graph| (graph, row))))?;
     }
     for (aggregate, graph) in &first.graphs {
         let history = History::of(aggregate, &first.entries)?;

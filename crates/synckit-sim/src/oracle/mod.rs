@@ -26,6 +26,7 @@ pub(crate) mod syncs;
 #[cfg(test)]
 mod tests;
 pub mod views;
+pub mod workflows;
 
 pub use self::history::History;
 

@@ -3,15 +3,16 @@
 use synckit_core::{
     ConflictId, EventId, Payload, VertexId,
     decision::{Decision, RESOLUTION, WITHDRAWAL},
-    store::LogEntry,
+    store::{LogEntry, ReviewRow},
 };
+use synckit_resolve::workflow::{WorkflowFilter, WorkflowOutcome, Workflows};
 
 use super::{
     Replica, one, rivals,
     sample::{a, event, stamped},
     vertex,
 };
-use crate::oracle::{History, Violation, decisions, heads, newest_write, people, reviews, views};
+use crate::oracle::{History, Violation, decisions, heads, newest_write, people, reviews, views, workflows};
 
 fn invariant(found: Result<(), Violation>) -> &'static str {
     found.unwrap_err().invariant
@@ -233,6 +234,26 @@ fn a_review_queue_that_is_not_the_logs() {
     assert_eq!(invariant(reviews::check(&history, &graph, &other)), "C6");
     let lost = of(&without(&one, listed[0].event.as_str()));
     assert_eq!(invariant(reviews::check(&lost, &graph, &listed)), "C6");
+}
+
+#[test]
+fn a_workflow_that_waits_for_nobody_or_nobody_waits_in() {
+    let one = rivals();
+    one.review();
+    let (graph, listed) = (one.graph(), one.reviews());
+    let of = |rows: &[ReviewRow], workflows: &Workflows| {
+        let summaries = workflows.list(&WorkflowFilter::default());
+        workflows::check(&summaries, rows.iter().map(|row| (&graph, row)))
+    };
+    let workflows = Workflows::default();
+    assert_eq!(invariant(of(&listed, &workflows)), "C6");
+    let now = synckit_core::Timestamp::from_micros(1);
+    let waits = WorkflowOutcome::ManualReview { reason: "unclear".into() };
+    workflows.settle(&listed[0].conflict, &a(), waits, now).unwrap();
+    of(&listed, &workflows).unwrap();
+    assert_eq!(invariant(of(&[], &workflows)), "C6");
+    workflows.start(&ConflictId::new("another").unwrap(), &a(), now).unwrap();
+    assert_eq!(invariant(of(&listed, &workflows)), "C6");
 }
 
 #[test]
