@@ -11,6 +11,7 @@ pub use synckit_core::{
     EventType, Filter, Hub, LogCursor, LogId, Mark, Metadata, NodeId, Payload, Result, Timestamp, Transport,
     Version, VertexId,
 };
+pub use synckit_machine as machine;
 #[cfg(feature = "maintenance")]
 pub use synckit_maintenance as maintenance;
 pub use synckit_node as node;
