@@ -149,6 +149,9 @@ impl Reader<'_> {
             if values.is_empty() {
                 self.wrong(metadata.place, format!("expected at least one value for {key:?}"));
             }
+            if values.iter().any(is_rounded) {
+                self.wrong(metadata.place, ROUNDED);
+            }
             one_of(values.iter().map(|v| Spec::metadata_eq(key.clone(), v.clone())))
         });
         each_of(each.collect())
@@ -202,6 +205,10 @@ impl Reader<'_> {
         if limits.into_iter().flatten().any(|v| !v.is_number() && !v.is_string()) {
             self.wrong(test.place, "expected a number or a text to compare with");
         }
+        let values = [&test.equals, &test.less_than, &test.at_most, &test.greater_than, &test.at_least];
+        if values.into_iter().flatten().any(is_rounded) {
+            self.wrong(test.place, ROUNDED);
+        }
         if specs.is_empty() {
             self.wrong(
                 test.place,
@@ -220,6 +227,19 @@ impl Reader<'_> {
             self.wrong(told.place, message);
             Spec::always()
         })
+    }
+}
+
+const ROUNDED: &str = "expected a number that can be held exactly: whole numbers go from -9223372036854775808 to \
+                       18446744073709551615, and others have 15 digits";
+
+/// Whether a number is in it that was rounded when it was read, or may have been.
+fn is_rounded(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64() && number.as_f64().is_none_or(|n| n.abs() >= 9e15),
+        Value::Array(values) => values.iter().any(is_rounded),
+        Value::Object(fields) => fields.values().any(is_rounded),
+        _ => false,
     }
 }
 

@@ -57,6 +57,12 @@ fn mistakes_are_named_with_their_places() {
             "4:35",
             "a number or a text",
         ),
+        (
+            rule("conditions: {data: [{field: a, equals: [18446744073709551616]}]}, resolution: lww"),
+            "4:35",
+            "held exactly",
+        ),
+        (rule("conditions: {metadata: {a: 1e30}}, resolution: lww"), "4:38", "held exactly"),
         (rule("conditions: {custom_match: {no_such: 1}}, resolution: lww"), "4:52", "no matcher \"no_such\""),
         (
             rule(&format!("{always}, resolution: best")),
@@ -146,6 +152,16 @@ fn json_is_told_its_places_as_well() {
     assert!(told.starts_with("r.json:5:32: unknown field `feilds`"), "{told}");
     let right = json.replace("nope", "LWW").replace('\n', "\r\n\t");
     assert_eq!(RuleLoader::new().parse("r.json", right.as_bytes()).unwrap().resolver().rules().count(), 1);
+}
+
+#[test]
+fn numbers_that_can_be_held_are_taken() {
+    for number in ["18446744073709551615", "-9223372036854775808", "9007199254740993", "0.1", "-1.5e10"] {
+        parse(&with_rule(&format!(
+            "{{name: a, conditions: {{data: [{{field: a, at_least: {number}}}]}}, resolution: lww}}"
+        )))
+        .unwrap_or_else(|e| panic!("{number}: {e}"));
+    }
 }
 
 #[test]
