@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use synckit_core::{
-    AggregateId, ConflictId, Error, ErrorKind, EventId, EventType, Filter, NodeId, Result, Timestamp,
-    VertexId,
+    AggregateId, ConflictId, Error, ErrorKind, EventId, EventType, Filter, Result, VertexId,
+    audit::{AuditEntry, AuditFilter},
     decision::{Decision, RESOLUTION},
     graph::{VertexBody, ViewEvent},
     store::{LogEntry, ReadRequest},
@@ -16,69 +16,6 @@ use crate::{node::SyncNode, review::last_undo, sync::resolve::conflict};
 
 /// Entries read together.
 const PAGE: usize = 1_000;
-
-/// A decision in the log.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct AuditEntry {
-    /// Its event.
-    pub event: EventId,
-    /// Its position in this log.
-    pub position: u64,
-    /// The vertex that it is: machines that decide alike decide one.
-    pub vertex: VertexId,
-    /// The aggregate.
-    pub aggregate: AggregateId,
-    /// The node that wrote it.
-    pub origin: NodeId,
-    /// When it was written, by the hybrid logical clock.
-    pub written_at: Timestamp,
-    /// What was decided, by whom, by which rule, and why.
-    pub decision: Decision,
-}
-
-/// Which decisions are wanted: those for which all that is given holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AuditFilter {
-    /// Decisions about this aggregate.
-    pub aggregate: Option<AggregateId>,
-    /// Decisions on this conflict.
-    pub conflict: Option<ConflictId>,
-    /// Decisions of this person.
-    pub user: Option<String>,
-    /// Decisions of this resolver.
-    pub resolver: Option<String>,
-    /// Decisions of this rule, with its groups before it.
-    pub rule: Option<String>,
-    /// Decisions of rules or fallbacks of this group, or of one within it.
-    pub group: Option<String>,
-    /// Decisions written at this time or later.
-    pub from: Option<Timestamp>,
-    /// Decisions written at this time or earlier.
-    pub to: Option<Timestamp>,
-}
-
-impl AuditFilter {
-    /// Whether a decision is wanted.
-    #[must_use]
-    pub fn wants(&self, entry: &AuditEntry) -> bool {
-        let same =
-            |wanted: &Option<String>, is: Option<&str>| wanted.as_deref().is_none_or(|w| is == Some(w));
-        let within = |group: &str| {
-            let rest = entry.decision.group.as_deref().and_then(|g| g.strip_prefix(group));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        self.aggregate.as_ref().is_none_or(|a| *a == entry.aggregate)
-            && self.conflict.as_ref().is_none_or(|c| Some(c) == entry.decision.conflict.as_ref())
-            && same(&self.user, entry.decision.user.as_deref())
-            && same(&self.resolver, Some(&entry.decision.resolver))
-            && same(&self.rule, entry.decision.rule.as_deref())
-            && self.group.as_deref().is_none_or(within)
-            && self.from.is_none_or(|from| entry.written_at >= from)
-            && self.to.is_none_or(|to| entry.written_at <= to)
-    }
-}
 
 /// How much was built on a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -118,7 +55,7 @@ pub struct UndoAnalysis {
 }
 
 impl SyncNode {
-    /// Visits the decisions that are wanted, in the order of the log.
+    /// Visits the decisions that are wanted, in the order of the log; one that came under several stamps once.
     ///
     /// # Errors
     /// Any error of the store; the first error of `visit`.
@@ -133,13 +70,13 @@ impl SyncNode {
         }
         let mut after = 0;
         loop {
-            let request = ReadRequest::after(after).limit(PAGE).filter(wanted.clone());
+            let request = ReadRequest::after(after).limit(PAGE).filter(wanted.clone()).only_counting();
             let page = self.0.store.read(request).await?;
             // What a filter does not want comes as a stub.
             for entry in
                 page.entries.into_iter().filter(|e| !e.stub && e.event.event_type.as_str() == RESOLUTION)
             {
-                let entry = read(entry)?;
+                let entry = AuditEntry::read(entry)?;
                 if filter.wants(&entry) {
                     visit(entry)?;
                 }
@@ -225,17 +162,4 @@ impl SyncNode {
             entries.into_iter().map(|e| (e.event.id.clone(), e)).collect();
         Ok(conflict(outline, &loaded))
     }
-}
-
-fn read(entry: LogEntry) -> Result<AuditEntry> {
-    let decision = Decision::read(&entry.event, &entry.stamp.parents)?;
-    Ok(AuditEntry {
-        vertex: decision.vertex(&entry.event.id),
-        event: entry.event.id,
-        position: entry.position,
-        aggregate: entry.event.aggregate_id,
-        origin: entry.stamp.origin,
-        written_at: entry.stamp.timestamp,
-        decision,
-    })
 }

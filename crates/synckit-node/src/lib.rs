@@ -18,7 +18,7 @@ mod sync;
 mod workflow;
 
 pub use crate::{
-    audit::{AuditEntry, AuditFilter, Complexity, UndoAnalysis},
+    audit::{Complexity, UndoAnalysis},
     builder::SyncNodeBuilder,
     config::{Config, DecideScope, ResolverKind},
     digest::Digest,
@@ -30,3 +30,4 @@ pub use crate::{
     state::SyncState,
     status::{PeerStatus, Status},
 };
+pub use synckit_core::audit::{AuditEntry, AuditFilter};
