@@ -12,7 +12,12 @@ use std::{
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use synckit_core::{Clock, Environment, Event, Hub, SystemEntropy, Timestamp};
+use synckit_core::{
+    Clock, Environment, Event, EventStore as _, EventType, Hub, NodeId, Stamp, SystemEntropy, Timestamp,
+    VertexId,
+    decision::{Decision, RESOLUTION},
+    store::{Apply, Offered, Outcome, Write},
+};
 use synckit_node::{AuditEntry, AuditFilter, Complexity, SyncNode};
 use synckit_resolve::{
     Conflict, ConflictResolver, DynamicResolver, FirstWriteWins, LastWriteWins, Limits, ManualReview,
@@ -202,4 +207,35 @@ async fn reviews_that_nobody_answers_become_overdue() {
         b.conflict(&b.conflicts(None, 1).await.unwrap()[0].id).await.unwrap().reasons,
         ["who knows (rule all)"]
     );
+}
+
+#[tokio::test]
+async fn a_decision_that_came_under_two_stamps_is_listed_once() {
+    let store = MemStore::new();
+    let stamped = |event: &Event, origin: u128, at: u64, parents: &[&str]| {
+        let parents = parents.iter().map(|p| VertexId::new(*p).unwrap()).collect();
+        let stamp = Stamp::checked(NodeId::from_u128(origin), 1, Timestamp::from_micros(at), parents);
+        Offered { event: event.clone(), stamp: Some(stamp.unwrap()), stub: None, position: 0 }
+    };
+    let [left, right] = ["left", "right"].map(|id| event(id, "x", &json!(id)));
+    let parents = ["left", "right"].map(|id| VertexId::new(id).unwrap());
+    let mut decision = Decision::adopting(parents.to_vec(), "keep", "keep_both");
+    decision.decision = Some(decision.machine_id(&left.aggregate_id, &parents));
+    let mut decided = event("synckit.r.1", "x", &json!(1));
+    decided.event_type = EventType::new(RESOLUTION).unwrap();
+    decided.data = decision.to_payload().unwrap();
+    let (late, early) =
+        (stamped(&decided, 3, 50, &["left", "right"]), stamped(&decided, 4, 40, &["left", "right"]));
+    for entries in [vec![stamped(&left, 1, 10, &[]), stamped(&right, 2, 10, &[]), late], vec![early]] {
+        let written = store.write(Write::Apply(Apply { entries, ..Apply::default() })).await.unwrap();
+        assert!(
+            written.outcomes.iter().all(|o| matches!(o, Outcome::Accepted { .. })),
+            "{:?}",
+            written.outcomes
+        );
+    }
+    let node = SyncNode::builder(Arc::new(store)).build().unwrap();
+    let found = audit(&node, &AuditFilter::default()).await;
+    let listed: Vec<_> = found.iter().map(|e| (e.position, e.written_at.as_micros())).collect();
+    assert_eq!(listed, [(4, 40)], "the entry that counts");
 }
