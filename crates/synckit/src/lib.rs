@@ -5,6 +5,8 @@
 mod backends;
 
 pub use backends::{Backends, CreateOptions, masked};
+#[cfg(feature = "audit")]
+pub use synckit_audit as audit;
 pub use synckit_core as core;
 pub use synckit_core::{
     AggregateId, ConflictId, CursorMode, Environment, Error, ErrorKind, Event, EventId, EventStore,

@@ -68,6 +68,15 @@ pub(crate) struct TestRules {
 pub(crate) struct Audit {
     #[command(flatten)]
     pub(crate) at: OnlyStore,
+    /// Answer from this index, after bringing it up to date: sqlite:PATH, postgres://…
+    #[arg(long, value_name = "URL")]
+    pub(crate) index: Option<String>,
+    /// Make the index anew from the log first
+    #[arg(long, requires = "index")]
+    pub(crate) rebuild: bool,
+    /// Compare the index with the log instead, as far as it has read it; nothing is changed
+    #[arg(long, requires = "index", conflicts_with = "rebuild")]
+    pub(crate) verify: bool,
     /// Only decisions about this aggregate
     #[arg(long, value_parser = name::<AggregateId>)]
     pub(crate) aggregate: Option<AggregateId>,

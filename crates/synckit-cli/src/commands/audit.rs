@@ -1,10 +1,12 @@
 //! `synckit audit`
 
-use std::io::Write as _;
+use std::io::{BufWriter, StdoutLock, Write as _};
 
 use serde::Serialize;
+use serde_json::json;
 use synckit::{
-    AggregateId, EventId, NodeId, VertexId,
+    AggregateId, EventId, NodeId, SyncNode, VertexId,
+    audit::{self, DifferenceKind, open_index},
     core::decision::Decision,
     node::{AuditEntry, AuditFilter},
 };
@@ -15,6 +17,9 @@ use crate::{
     output::{Output, counted, plain, time, write_object},
     stores,
 };
+
+/// Decisions that are read from an index together.
+const PAGE: usize = 1_000;
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -33,26 +38,93 @@ pub(super) async fn run(args: Audit, out: Output) -> Result<Done, Failure> {
     (filter.aggregate, filter.conflict, filter.user) = (args.aggregate, args.conflict, args.user);
     (filter.resolver, filter.rule, filter.group) = (args.resolver, args.rule, args.group);
     (filter.from, filter.to) = (args.from, args.to);
-    let mut stdout = Output::stdout();
-    let mut found = 0_usize;
-    stores::with_local(&args.at.store, async |node| {
-        node.audit(&filter, |entry| {
-            found += 1;
-            if out.json {
-                write_object(&mut stdout, &shown(&entry))?;
-            } else {
-                writeln!(stdout, "{}", for_people(out, &entry))?;
-            }
-            Ok::<(), Failure>(())
-        })
-        .await
+    let mut listed = Listed { stdout: Output::stdout(), out, found: 0 };
+    let store = &args.at.store;
+    let Some(index) = args.index else {
+        stores::with_local(store, async |node| node.audit(&filter, |entry| listed.entry(&entry)).await)
+            .await?;
+        return listed.end();
+    };
+    if args.verify {
+        return stores::with_local(store, async |node| verify(node, &index, out).await).await;
+    }
+    stores::with_local(store, async |node| {
+        let log = node.store().identity().log;
+        let index = open_index(&index, log).await?;
+        let updated = if args.rebuild {
+            audit::rebuild(&**node.store(), &*index).await?
+        } else {
+            audit::update(&**node.store(), &*index).await?
+        };
+        if updated.rebuilt && !args.rebuild {
+            out.warn("the index was of another log, or the log was restored since; the index was made anew");
+        }
+        let mut after = 0;
+        loop {
+            let page = index.find(&filter, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.position;
+            page.iter().try_for_each(|entry| listed.entry(entry))?;
+        }
     })
     .await?;
-    if !out.json {
-        writeln!(stdout, "{}", counted(found, "decision"))?;
+    listed.end()
+}
+
+async fn verify(node: &SyncNode, url: &str, out: Output) -> Result<Done, Failure> {
+    let index = open_index(url, node.store().identity().log).await?;
+    let found = audit::verify(&**node.store(), &*index).await?;
+    let kind = |kind: DifferenceKind| match kind {
+        DifferenceKind::Missing => "missing",
+        DifferenceKind::Extra => "extra",
+        DifferenceKind::Different => "different",
+        _ => "wrong",
+    };
+    if out.json {
+        let first: Vec<_> =
+            found.first.iter().map(|d| json!({"position": d.position, "kind": kind(d.kind)})).collect();
+        Output::object(
+            &json!({"decisions": found.decisions, "differences": found.differences, "first": first}),
+        )?;
+    } else {
+        let mut text = format!(
+            "{} in the log, {} in the index",
+            counted(usize::try_from(found.decisions).unwrap_or(usize::MAX), "decision"),
+            counted(usize::try_from(found.differences).unwrap_or(usize::MAX), "difference")
+        );
+        for difference in &found.first {
+            text += &format!("\n  the decision at {} is {}", difference.position, kind(difference.kind));
+        }
+        Output::text(text)?;
     }
-    stdout.flush()?;
-    Ok(Done::Clean)
+    Ok(if found.is_clean() { Done::Clean } else { Done::Refused })
+}
+
+/// Decisions on standard output, one after the other.
+struct Listed {
+    stdout: BufWriter<StdoutLock<'static>>,
+    out: Output,
+    found: usize,
+}
+
+impl Listed {
+    fn entry(&mut self, entry: &AuditEntry) -> Result<(), Failure> {
+        self.found += 1;
+        if self.out.json {
+            write_object(&mut self.stdout, &shown(entry))?;
+        } else {
+            writeln!(self.stdout, "{}", for_people(self.out, entry))?;
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<Done, Failure> {
+        if !self.out.json {
+            writeln!(self.stdout, "{}", counted(self.found, "decision"))?;
+        }
+        self.stdout.flush()?;
+        Ok(Done::Clean)
+    }
 }
 
 fn shown(entry: &AuditEntry) -> Shown<'_> {
@@ -71,8 +143,9 @@ fn shown(entry: &AuditEntry) -> Shown<'_> {
 fn for_people(out: Output, entry: &AuditEntry) -> String {
     let decision = &entry.decision;
     let by = match (&decision.user, decision.is_person()) {
-        (Some(user), _) => plain(user),
+        (Some(user), true) => plain(user),
         (None, true) => "somebody".to_owned(),
+        (Some(user), false) => format!("{} on behalf of {}", plain(&decision.resolver), plain(user)),
         (None, false) => plain(&decision.resolver),
     };
     let mut text = format!(

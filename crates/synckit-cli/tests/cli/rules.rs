@@ -118,7 +118,22 @@ fn decisions_by_rules_are_explained_audited_and_taken_back() {
     ] {
         let args = [&["audit", "--json"], &filter[..]].concat();
         assert_eq!(run(&args).ndjson().len(), found, "{filter:?}");
+        let args = [&args[..], &["--index", "sqlite:audit.db"]].concat();
+        assert_eq!(run(&args).ndjson().len(), found, "{filter:?} by an index");
     }
+    let by_index = run(&["audit", "--json", "--index", "sqlite:audit.db"]);
+    assert_eq!((by_index.ndjson(), by_index.stderr.as_str()), (decisions.clone(), ""));
+    let verified = run(&["audit", "--index", "sqlite:audit.db", "--verify", "--json"]).json();
+    assert_eq!(verified, json!({"decisions": 1, "differences": 0, "first": []}));
+    let other =
+        bench.run(&["audit", "--index", "sqlite:audit.db", "--verify", "--store", "sqlite:a.db", "--json"]);
+    other.failed(1, &["the index was made from another log"]);
+    let anew = bench.run(&["audit", "--index", "sqlite:audit.db", "--store", "sqlite:a.db"]).ok();
+    assert!(anew.stderr.contains("the index was made anew"), "{anew:?}");
+    let anew = run(&["audit", "--index", "sqlite:audit.db", "--rebuild", "--json"]);
+    assert_eq!((anew.ndjson(), anew.stderr.as_str()), (decisions.clone(), ""));
+    bench.run(&["audit", "--verify", "--store", "sqlite:a.db"]).failed(2, &["--index"]);
+    bench.run(&["audit", "--index", "redis:x", "--store", "sqlite:a.db"]).failed(1, &["known schemes are"]);
     let said = run(&["audit"]).stdout;
     assert!(
         said.contains("order-1  merge by three_way_merge, rule orders.merge")
