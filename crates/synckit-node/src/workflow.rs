@@ -162,14 +162,18 @@ impl Inner {
     pub(crate) async fn follow_decisions(&self) -> Result<()> {
         let Some(tracked) = &self.tracked else { return Ok(()) };
         let mut followed = tracked.followed.lock().await;
-        let mut waiting = tracked.waiting();
         let head = self.store.head().await?.position;
-        if let Some(position) = *followed
-            && !waiting.is_empty()
-        {
-            let decided = self.decided_after(position).await?;
-            waiting.retain(|aggregate, _| decided.contains(aggregate));
+        let decided = match *followed {
+            // Whatever waits may have been decided before.
+            None => None,
+            Some(position) if tracked.workflows.waiting() > 0 => Some(self.decided_after(position).await?),
+            Some(_) => Some(BTreeSet::new()),
+        };
+        let mut waiting = BTreeMap::new();
+        if decided.as_ref().is_none_or(|decided| !decided.is_empty()) {
+            waiting = tracked.waiting();
         }
+        waiting.retain(|aggregate, _| decided.as_ref().is_none_or(|decided| decided.contains(aggregate)));
         for (aggregate, summaries) in waiting {
             let reviews = self.waiting_reviews(&aggregate).await?;
             let graph = self.store.graphs(std::slice::from_ref(&aggregate)).await?.pop();

@@ -29,8 +29,8 @@ pub struct BroughtEvent {
 pub struct DecisionAge {
     /// The newest fact in its past: a domain event or a person's decision, be it itself.
     pub after: CanonicalKey,
-    /// How many decisions are in its past, itself included.
-    pub decisions: usize,
+    /// How many decisions are built one on the other in its past, at most, itself included.
+    pub depth: usize,
 }
 
 /// What decisions brought along, and which did.
@@ -39,7 +39,6 @@ pub(super) struct Brought {
     pub(super) events: Vec<MergedEvent>,
     by: Vec<Vec<usize>>,
     index: std::collections::HashMap<EventId, usize>,
-    ages: std::collections::HashMap<usize, DecisionAge>,
 }
 
 impl Brought {
@@ -60,16 +59,6 @@ impl Brought {
         });
         self.by[position].push(by);
     }
-
-    /// The oldest decision of these vertices that brought an event along.
-    fn oldest(&self, event: usize, past: &Bits) -> Option<(&DecisionAge, usize)> {
-        let by = self.by[event].iter().filter(|d| past.contains(**d));
-        by.filter_map(|d| Some((self.ages.get(d)?, *d))).min()
-    }
-
-    pub(super) fn age(&self, event: usize, past: &Bits) -> Option<&DecisionAge> {
-        self.oldest(event, past).map(|(age, _)| age)
-    }
 }
 
 impl AggregateGraph {
@@ -81,22 +70,39 @@ impl AggregateGraph {
         if brought.is_empty() {
             return;
         }
-        let newest = self.facts(by).iter().map(|f| &self.vertices[f].key).max().cloned();
-        let decisions = self.ancestors(&[by]).iter().filter(|v| self.decision(*v).is_some()).count();
-        let after = newest.unwrap_or_else(|| self.vertices[by].key.clone());
-        self.brought.ages.insert(by, DecisionAge { after, decisions });
         brought.into_iter().for_each(|event| self.brought.add(event, by));
+    }
+
+    /// What there is to know of a vertex's past, from what is known of its parents.
+    pub(super) fn compute_age(&mut self, i: usize) {
+        let is_fact = self.decision(i).is_none_or(Decision::is_person);
+        let known = |p: &usize| self.ages[*p].0;
+        let newest = self.parents[i].iter().map(known).chain([is_fact.then_some(i)]).flatten();
+        let newest = newest.max_by_key(|f| &self.vertices[*f].key);
+        let deepest = self.parents[i].iter().map(|p| self.ages[*p].1).max().unwrap_or_default();
+        self.ages.push((newest, deepest + usize::from(self.decision(i).is_some())));
+    }
+
+    /// The oldest decision of these vertices that brought an event along, and how old it is.
+    fn oldest(&self, event: usize, past: &Bits) -> Option<(&CanonicalKey, usize, usize)> {
+        let by = self.brought.by(event).iter().filter(|d| past.contains(**d));
+        by.map(|d| (&self.vertices[self.ages[*d].0.unwrap_or(*d)].key, self.ages[*d].1, *d)).min()
+    }
+
+    pub(super) fn age_of_brought(&self, event: usize, past: &Bits) -> Option<(&CanonicalKey, usize)> {
+        self.oldest(event, past).map(|(after, depth, _)| (after, depth))
     }
 
     /// The events of a view that decisions brought along, by id; `past` is what the view follows from.
     pub(super) fn brought_in(&self, view: &Bits, past: &Bits) -> Vec<BroughtEvent> {
         let n = self.vertices.len();
         let brought = |event: usize| {
-            let (age, first) = self.brought.oldest(event, past)?;
-            let others = self.brought.by[event].iter().filter(|d| **d != first && past.contains(**d));
+            let (after, depth, first) = self.oldest(event, past)?;
+            let age = DecisionAge { after: after.clone(), depth };
+            let others = self.brought.by(event).iter().filter(|d| **d != first && past.contains(**d));
             let by = std::iter::once(&first).chain(others).map(|d| self.vertices[*d].id.clone()).collect();
             let id = self.brought.events[event].id.clone();
-            Some(BroughtEvent { id, by, on: self.vertices[first].parents.clone(), age: age.clone() })
+            Some(BroughtEvent { id, by, on: self.vertices[first].parents.clone(), age })
         };
         let mut events: Vec<BroughtEvent> = view.iter().filter_map(|e| brought(e.checked_sub(n)?)).collect();
         events.sort_unstable_by(|a, b| a.id.cmp(&b.id));

@@ -180,6 +180,8 @@ pub struct AggregateGraph {
     parents: Vec<Vec<usize>>,
     has_child: Vec<bool>,
     brought: Brought,
+    /// Per vertex, the newest fact in its past and how many decisions are built one on the other there, itself included.
+    ages: Vec<(Option<usize>, usize)>,
     /// Per vertex, the parent whose view it continues.
     base: Vec<Option<usize>>,
     newest: Vec<Option<CanonicalKey>>,
@@ -206,6 +208,7 @@ impl AggregateGraph {
             parents,
             has_child,
             brought: Brought::default(),
+            ages: Vec::with_capacity(n),
             base: Vec::with_capacity(n),
             newest: Vec::with_capacity(n),
             verdicts: Vec::with_capacity(n),

@@ -59,8 +59,8 @@ impl AggregateGraph {
         let age = |i: usize| match i.checked_sub(n) {
             None => (Some(&self.vertices[i].key), None),
             Some(m) => {
-                let age = self.brought.age(m, past);
-                (age.map(|a| &a.after), Some((age.map(|a| a.decisions), &self.brought.events[m].id)))
+                let (after, depth) = self.age_of_brought(m, past).unzip();
+                (after, Some((depth, &self.brought.events[m].id)))
             }
         };
         let mut events: Vec<usize> = view.iter().filter(is_event).collect();
@@ -99,6 +99,7 @@ impl AggregateGraph {
         for i in 0..self.vertices.len() {
             let base = self.lead(&self.parents[i]);
             self.base.push(base);
+            self.compute_age(i);
             let decision = match &self.vertices[i].body {
                 VertexBody::Decision(d) => Arc::clone(d),
                 _ => {

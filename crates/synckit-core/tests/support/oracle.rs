@@ -184,14 +184,19 @@ impl Oracle {
     pub(crate) fn view_at(&self, id: &str) -> Vec<String> {
         let past = || self.points[id].past.iter().map(|p| &self.points[p]);
         let known = |d: &Point| d.facts.iter().map(|f| self.points[f].key.clone()).max();
-        let decisions = |d: &Point| d.past.iter().filter(|p| self.points[*p].decision.is_some()).count();
         let age = |e: &String| match self.points.get(e) {
             Some(point) => (Some(point.key.clone()), 0),
-            None => past().filter(|d| d.brings(e)).map(|d| (known(d), decisions(d))).min().unwrap(),
+            None => past().filter(|d| d.brings(e)).map(|d| (known(d), self.depth(d))).min().unwrap(),
         };
         let mut view: Vec<_> = self.points[id].view.iter().map(|e| (age(e), e)).collect();
         view.sort_unstable();
         view.into_iter().map(|(_, e)| e.clone()).collect()
+    }
+
+    /// How many decisions are built one on the other up to a point.
+    fn depth(&self, point: &Point) -> usize {
+        let before = point.parents.iter().map(|p| self.depth(&self.points[p])).max().unwrap_or_default();
+        before + usize::from(point.decision.is_some())
     }
 
     pub(crate) fn view(&self) -> Vec<String> {

@@ -68,7 +68,7 @@ impl<'c> History<'c> {
             conflict.outline().brought.iter().map(|b| (b.id.as_str(), b)).collect();
         events.sort_by_cached_key(|(event, stamp)| match (stamp, brought.get(event.id.as_str())) {
             (Some(stamp), _) => (false, Some(stamp.key(&event.id)), None),
-            (None, Some(b)) => (false, Some(b.age.after.clone()), Some((b.age.decisions, &event.id))),
+            (None, Some(b)) => (false, Some(b.age.after.clone()), Some((b.age.depth, &event.id))),
             (None, None) => (true, None, Some((0, &event.id))),
         });
         let index: HashMap<&str, usize> =

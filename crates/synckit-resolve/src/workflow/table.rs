@@ -146,6 +146,10 @@ impl Table {
         self.active.iter().filter_map(|(_, conflict)| self.flows.get(conflict))
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Flow> {
         self.flows.values()
     }

@@ -261,6 +261,12 @@ impl Workflows {
         self.lock().active().map(|flow| flow.summary()).collect()
     }
 
+    /// How many workflows wait for a person.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting()
+    }
+
     /// The workflows that are meant, by conflict id.
     #[must_use]
     pub fn list(&self, filter: &WorkflowFilter) -> Vec<WorkflowSummary> {

@@ -29,8 +29,13 @@ impl History {
         let mut history = Self { aggregate, entries, index, parents, merged: Vec::new(), points: Vec::new() };
         history.merged = history.brought_along();
         let n = history.entries.vertices.len();
-        let nothing =
-            Point { past: history.empty(), facts: history.empty(), view: history.empty(), spoken: None };
+        let nothing = Point {
+            past: history.empty(),
+            facts: history.empty(),
+            depth: 0,
+            view: history.empty(),
+            spoken: None,
+        };
         history.points = vec![nothing; n];
         let mut done = vec![false; n];
         let mut waiting: Vec<usize> = (0..n).collect();
@@ -91,12 +96,14 @@ impl History {
             facts.add(&self.points[*parent].facts);
         }
         past.insert(i);
+        let above = self.parents[i].iter().map(|p| self.points[*p].depth).max().unwrap_or_default();
+        let depth = above + usize::from(self.decision(i).is_some());
         let Some(decision) = self.decision(i) else {
             facts.insert(i);
             let lead = self.lead(&self.parents[i]);
             let mut view = lead.map_or_else(|| self.empty(), |l| self.points[l].view.clone());
             view.insert(i);
-            return Point { past, facts, view, spoken: None };
+            return Point { past, facts, depth, view, spoken: None };
         };
         if decision.is_person() {
             facts.insert(i);
@@ -104,7 +111,7 @@ impl History {
         let merged = self.elements(decision.merged.iter().map(|m| &m.id));
         merged.iter().filter(|e| *e >= self.len()).for_each(|e| past.insert(e));
         let (view, spoken) = self.decided(i, decision, &merged, &past);
-        Point { past, facts, view, spoken }
+        Point { past, facts, depth, view, spoken }
     }
 
     /// The view at a decision and, if it is a person's, what it speaks on: what its active parents disagree on, and what it

@@ -22,6 +22,8 @@ pub(super) struct Point {
     pub(super) past: Set,
     /// The domain events and the people's decisions in its past.
     pub(super) facts: Set,
+    /// How many decisions are built one on the other in its past, at most, itself included.
+    pub(super) depth: usize,
     /// The events that count here.
     pub(super) view: Set,
     /// For a person's decision, the events that it spoke on.
@@ -143,11 +145,10 @@ impl History {
         listed.into_iter().map(|(_, event)| event).collect()
     }
 
-    /// The newest fact that a decision knows, and how many decisions it knows, itself included.
+    /// The newest fact that a decision knows, and how many decisions are built one on the other up to it.
     fn age(&self, decision: usize) -> (Option<usize>, usize) {
-        let Point { past, facts, .. } = &self.points[decision];
-        let vertices = past.iter().take_while(|v| *v < self.len());
-        (facts.iter().last(), vertices.filter(|v| self.decision(*v).is_some()).count())
+        let Point { facts, depth, .. } = &self.points[decision];
+        (facts.iter().last(), *depth)
     }
 
     pub(super) fn head_indices(&self) -> Vec<usize> {
