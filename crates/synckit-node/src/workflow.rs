@@ -1,6 +1,9 @@
 //! Workflows of the conflicts that this node meets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use synckit_core::{
     AggregateId, ConflictId, EventType, Filter, Result,
@@ -27,6 +30,8 @@ const PAGE: usize = 1_000;
 pub(crate) struct Tracked {
     pub(crate) workflows: Workflows,
     followed: Mutex<Option<u64>>,
+    /// Whether a sync ended without knowing what became of its decisions: then everything is looked at again.
+    interrupted: AtomicBool,
 }
 
 /// While it is held, nobody follows the log: what is made to wait meanwhile is not overtaken by its answer.
@@ -34,18 +39,20 @@ pub(crate) type Paused<'a> = MutexGuard<'a, Option<u64>>;
 
 impl Tracked {
     pub(crate) fn new(workflows: Workflows) -> Self {
-        Self { workflows, followed: Mutex::new(None) }
+        Self { workflows, followed: Mutex::new(None), interrupted: AtomicBool::new(false) }
     }
 
-    fn waiting(&self) -> BTreeMap<AggregateId, Vec<WorkflowSummary>> {
-        let mut waiting: BTreeMap<AggregateId, Vec<WorkflowSummary>> = BTreeMap::new();
-        for state in [WorkflowState::ManualReview, WorkflowState::Escalated] {
+    /// The workflows that a decision may end: those that wait, and those that failed, for the decision may have been stored all
+    /// the same.
+    fn unsettled(&self) -> BTreeMap<AggregateId, Vec<WorkflowSummary>> {
+        let mut unsettled: BTreeMap<AggregateId, Vec<WorkflowSummary>> = BTreeMap::new();
+        for state in [WorkflowState::ManualReview, WorkflowState::Escalated, WorkflowState::Failed] {
             let filter = WorkflowFilter { state: Some(state), ..WorkflowFilter::default() };
             for summary in self.workflows.list(&filter) {
-                waiting.entry(summary.aggregate.clone()).or_default().push(summary);
+                unsettled.entry(summary.aggregate.clone()).or_default().push(summary);
             }
         }
-        waiting
+        unsettled
     }
 }
 
@@ -110,8 +117,11 @@ impl Drop for Runs<'_> {
     fn drop(&mut self) {
         let left: Vec<ConflictId> = self.under_way.keys().cloned().collect();
         for conflict in left {
-            let reason = "the sync ended before the decision was stored".to_owned();
+            let reason = "the sync ended before it was known whether the decision was stored".to_owned();
             self.end(&conflict, WorkflowOutcome::Failed { reason });
+            if let Some(tracked) = &self.node.tracked {
+                tracked.interrupted.store(true, Ordering::SeqCst);
+            }
         }
     }
 }
@@ -162,23 +172,31 @@ impl Inner {
     pub(crate) async fn follow_decisions(&self) -> Result<()> {
         let Some(tracked) = &self.tracked else { return Ok(()) };
         let mut followed = tracked.followed.lock().await;
+        if tracked.interrupted.swap(false, Ordering::SeqCst) {
+            *followed = None;
+        }
         let head = self.store.head().await?.position;
         let decided = match *followed {
-            // Whatever waits may have been decided before.
+            // Whatever is unsettled may have been decided before.
             None => None,
             Some(position) if tracked.workflows.waiting() > 0 => Some(self.decided_after(position).await?),
             Some(_) => Some(BTreeSet::new()),
         };
-        let mut waiting = BTreeMap::new();
+        let mut unsettled = BTreeMap::new();
         if decided.as_ref().is_none_or(|decided| !decided.is_empty()) {
-            waiting = tracked.waiting();
+            unsettled = tracked.unsettled();
         }
-        waiting.retain(|aggregate, _| decided.as_ref().is_none_or(|decided| decided.contains(aggregate)));
-        for (aggregate, summaries) in waiting {
+        unsettled.retain(|aggregate, _| decided.as_ref().is_none_or(|decided| decided.contains(aggregate)));
+        for (aggregate, summaries) in unsettled {
             let reviews = self.waiting_reviews(&aggregate).await?;
             let graph = self.store.graphs(std::slice::from_ref(&aggregate)).await?.pop();
             for summary in summaries.iter().filter(|s| reviews.iter().all(|r| r.conflict != s.conflict)) {
-                let outcome = outcome_of(graph.as_ref(), &summary.conflict);
+                let decided = decision_on(graph.as_ref(), &summary.conflict);
+                if decided.is_none() && !summary.state.is_waiting() {
+                    continue;
+                }
+                let outcome =
+                    decided.map_or_else(settled, |decision| resolved(decision, !decision.is_person()));
                 let now = self.environment.clock.now();
                 logged(tracked.workflows.settle(&summary.conflict, &aggregate, outcome, now));
             }
@@ -204,26 +222,25 @@ impl Inner {
     }
 }
 
-/// What was decided on a conflict, or on one that it has become part of.
-fn outcome_of(graph: Option<&AggregateGraph>, conflict: &ConflictId) -> WorkflowOutcome {
-    let decided = graph.and_then(|graph| {
-        let vertex = graph.decisions_on(conflict).pop()?;
-        graph.decision_at(&vertex)
-    });
-    match decided {
-        Some(decision) => resolved(decision),
-        None => WorkflowOutcome::Resolved {
-            outcome: "settled".to_owned(),
-            resolver: "another decision".to_owned(),
-            reasons: vec!["a decision on more of the aggregate brought its sides together".to_owned()],
-        },
+fn decision_on<'g>(graph: Option<&'g AggregateGraph>, conflict: &ConflictId) -> Option<&'g Decision> {
+    let graph = graph?;
+    let vertex = graph.decisions_on(conflict).pop()?;
+    graph.decision_at(&vertex)
+}
+
+fn settled() -> WorkflowOutcome {
+    WorkflowOutcome::Resolved {
+        outcome: "settled".to_owned(),
+        resolver: "another decision".to_owned(),
+        reasons: vec!["a decision on more of the aggregate brought its sides together".to_owned()],
     }
 }
 
-pub(crate) fn resolved(decision: &Decision) -> WorkflowOutcome {
+pub(crate) fn resolved(decision: &Decision, by_machine: bool) -> WorkflowOutcome {
+    let person = decision.user.as_ref().filter(|_| !by_machine);
     WorkflowOutcome::Resolved {
         outcome: decision.outcome.clone(),
-        resolver: decision.user.as_ref().unwrap_or(&decision.resolver).clone(),
+        resolver: person.unwrap_or(&decision.resolver).clone(),
         reasons: decision.reasons.clone(),
     }
 }

@@ -235,6 +235,38 @@ async fn an_answer_that_came_while_the_process_was_away_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_decision_that_was_stored_as_the_process_ended_is_noticed() {
+    let place = Place::new();
+    let record = Arc::new(MemoryWorkflowStore::new());
+    let open = async || {
+        let limits = WorkflowLimits::default();
+        Workflows::open(Arc::clone(&record) as _, limits, place.clock.now()).await.unwrap()
+    };
+    let store = MemStore::builder().environment(place.environment()).build();
+    let a = place.node(LastWriteWins::default());
+    let b = place.node_on(
+        &store,
+        AuditableResolver::new(LastWriteWins::default(), |_| DecisionContext::new().user("ann")),
+        Workflows::default(),
+    );
+    disagree(&a, &b, &["x"]).await;
+    let done = all(&b).remove(0);
+    assert!(
+        format!("{:?}", done.outcome).contains("last_write_wins"),
+        "not the person on whose behalf it was"
+    );
+    // As the record is when the process ends after the decision was stored, and before the workflow knew.
+    let before = open().await;
+    let run = before.start(&done.conflict, &done.aggregate, place.clock.now()).unwrap();
+    before.apply(&run, std::collections::BTreeMap::new(), place.clock.now()).unwrap();
+    before.flush().await.unwrap();
+    let b = place.node_on(&store, LastWriteWins::default(), open().await);
+    assert_eq!(all(&b)[0].state, Failed);
+    b.sync().await.unwrap();
+    assert_eq!(all(&b)[0].state, Resolved);
+}
+
+#[tokio::test]
 async fn a_sync_that_is_given_up_leaves_no_workflow_under_way() {
     let place = Place::new();
     let (a, b) = (place.node(LastWriteWins::default()), place.node(Moody));

@@ -212,7 +212,12 @@ impl Run<'_> {
     async fn write(&mut self, mut verdicts: Verdicts, runs: &mut Runs<'_>) -> Result<()> {
         if !verdicts.drafts.is_empty() {
             let about = |d: &DecisionDraft| {
-                (d.aggregate.clone(), d.decision.conflict.clone(), d.parents.clone(), resolved(&d.decision))
+                (
+                    d.aggregate.clone(),
+                    d.decision.conflict.clone(),
+                    d.parents.clone(),
+                    resolved(&d.decision, d.by_machine),
+                )
             };
             let abouts: Vec<_> = verdicts.drafts.iter().map(about).collect();
             let written = self.node.store.write(Write::Decide(verdicts.drafts)).await?;
