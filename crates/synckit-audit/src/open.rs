@@ -33,10 +33,6 @@ pub fn index_schemes() -> Vec<&'static str> {
     not(feature = "postgres"),
     expect(unused_variables, reason = "only an index in PostgreSQL is for one log")
 )]
-#[cfg_attr(
-    not(any(feature = "sqlite", feature = "postgres")),
-    expect(clippy::unused_async, reason = "memory need not be waited for")
-)]
 pub async fn open_index(url: &str, log: LogId) -> Result<Arc<dyn AuditIndex>> {
     if url == "mem:" {
         return Ok(Arc::new(MemoryAuditIndex::new()));

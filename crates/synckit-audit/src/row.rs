@@ -1,11 +1,8 @@
 //! Rows of indexes in databases.
 
 use synckit_core::{
-    AggregateId, Error, ErrorKind, EventId, Hash, LogCursor, LogId, Mark, NodeId, Result, Timestamp,
-    audit::AuditEntry, decision::Decision,
+    AggregateId, Error, ErrorKind, EventId, NodeId, Result, Timestamp, audit::AuditEntry, decision::Decision,
 };
-
-use crate::index::AuditProgress;
 
 /// What a row of an index is made of. Free text is kept as bytes: it may have NUL in it, which databases do not take or do
 /// not compare.
@@ -78,18 +75,6 @@ pub(crate) fn signed(number: u64) -> i64 {
 pub(crate) fn unsigned(number: i64) -> Result<u64> {
     u64::try_from(number)
         .map_err(|e| Error::invalid("read audit index", "a number is negative").with_source(e))
-}
-
-/// The progress that is kept as these parts.
-pub(crate) fn progress(log: &[u8], position: i64, hash: &[u8]) -> Result<AuditProgress> {
-    let read = || {
-        let mark = Mark { position: unsigned(position)?, hash: Hash::from_slice(hash)? };
-        Ok(LogCursor { log: LogId::from_slice(log)?, mark })
-    };
-    read().map_err(|error: Error| {
-        let what = format!("how far the index has read is damaged; {ANEW}");
-        Error::new(ErrorKind::Corrupt, "read audit index", what).with_source(error)
-    })
 }
 
 /// What every error of damage ends with.

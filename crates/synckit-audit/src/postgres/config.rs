@@ -1,117 +1,198 @@
-//! Which database an index is in.
+//! Where the database is, and how it is used.
 
-use std::fmt;
+use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{
+    ConnectOptions as _,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
 use synckit_core::{Error, Result};
 use url::Url;
 
 const DEFAULT_SCHEMA: &str = "synckit_audit";
+const APPLICATION_NAME: &str = "synckit-audit";
 /// PostgreSQL cuts longer identifiers off.
 const MAX_SCHEMA_BYTES: usize = 63;
+
 /// Parameters of the URL that are passed on to the driver.
 const OF_THE_DRIVER: [&str; 6] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "host"];
+const OF_FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
+/// What a URL says.
 pub(super) struct Config {
     pub(super) connect: PgConnectOptions,
     pub(super) schema: String,
+    pub(super) max_connections: u32,
+    pub(super) acquire_timeout: Duration,
 }
 
 impl Config {
-    /// Messages show nothing of a URL that makes no sense: there may be a password anywhere in it.
     pub(super) fn from_url(url: &str) -> Result<Self> {
-        let mut url = Url::parse(url).map_err(|e| {
-            let what = "the PostgreSQL URL makes no sense; it looks like postgres://USER:PASSWORD@HOST:PORT/DATABASE";
-            invalid(what).with_source(e)
-        })?;
-        if url.path().trim_start_matches('/').is_empty() {
-            return Err(invalid(
-                "the PostgreSQL URL names no database; for example postgres://localhost/audit",
-            ));
-        }
+        let mut url = parse(url)?;
         let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         url.set_query(None);
-        let mut schema = None;
-        for (name, value) in parameters {
+        let (mut schema, mut max_connections) = (DEFAULT_SCHEMA.to_owned(), 4);
+        let mut acquire_timeout = Duration::from_secs(10);
+        for (i, (name, value)) in parameters.iter().enumerate() {
+            if parameters[..i].iter().any(|(before, _)| before == name) {
+                return Err(invalid(format!("the parameter {name:?} is given twice")));
+            }
             match name.as_str() {
-                "schema" if schema.is_some() => return Err(invalid("the parameter schema is given twice")),
-                "schema" => schema = Some(value),
-                known if OF_THE_DRIVER.contains(&known) => {
-                    url.query_pairs_mut().append_pair(&name, &value);
+                "schema" => schema = checked_schema(value)?,
+                "max_connections" => max_connections = number(name, value, 1)?,
+                "acquire_timeout_ms" => {
+                    acquire_timeout = Duration::from_millis(number(name, value, 0)?.into())
+                }
+                "sslmode" if !SSL_MODES.contains(&value.as_str()) => {
+                    return Err(invalid(format!(
+                        "sslmode is one of {}, not {value:?}",
+                        SSL_MODES.join(", ")
+                    )));
+                }
+                of_driver if OF_THE_DRIVER.contains(&of_driver) => {
+                    if OF_FILES.contains(&of_driver) {
+                        readable(name, value)?;
+                    }
+                    url.query_pairs_mut().append_pair(name, value);
                 }
                 other => {
-                    let known = OF_THE_DRIVER.join(", ");
-                    return Err(invalid(format!("unknown parameter {other:?}; known are schema, {known}")));
+                    return Err(invalid(format!(
+                        "unknown parameter {other:?} in the PostgreSQL URL; known are schema, max_connections, \
+                         acquire_timeout_ms, {}",
+                        OF_THE_DRIVER.join(", ")
+                    )));
                 }
             }
         }
-        let schema = schema.unwrap_or_else(|| DEFAULT_SCHEMA.to_owned());
-        check(&schema)?;
         // Its errors may show parts of the URL.
-        let connect: PgConnectOptions =
+        let mut connect: PgConnectOptions =
             url.as_str().parse().map_err(|_| invalid("the PostgreSQL URL makes no sense to the driver"))?;
-        let named = connect.get_application_name().is_some();
-        let connect = if named { connect } else { connect.application_name("synckit-audit") };
-        Ok(Self { connect, schema })
+        if connect.get_application_name().is_none() {
+            connect = connect.application_name(APPLICATION_NAME);
+        }
+        connect = connect.disable_statement_logging().options([
+            ("search_path", schema.as_str()),
+            ("lock_timeout", "10s"),
+            // What holds the lock and does nothing makes all others wait.
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("standard_conforming_strings", "on"),
+        ]);
+        Ok(Self { connect, schema, max_connections, acquire_timeout })
     }
-}
 
-impl fmt::Debug for Config {
-    /// Without credentials.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("host", &self.connect.get_host())
-            .field("database", &self.connect.get_database())
-            .field("schema", &self.schema)
-            .finish_non_exhaustive()
+    pub(super) fn pool(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(self.max_connections)
+            .acquire_timeout(self.acquire_timeout)
+            .connect_lazy_with(self.connect.clone())
     }
-}
 
-fn check(schema: &str) -> Result<()> {
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    let begins = schema.bytes().next().is_some_and(|b| !b.is_ascii_digit()) && !schema.starts_with("pg_");
-    if begins && schema.len() <= MAX_SCHEMA_BYTES && schema.bytes().all(fits) {
-        return Ok(());
+    /// The server and the database as messages show them.
+    pub(super) fn place(&self) -> String {
+        let database = self.connect.get_database().unwrap_or_default();
+        match self.connect.get_socket() {
+            Some(socket) => format!("the database {database:?} at {}", socket.display()),
+            None => {
+                let (host, port) = (self.connect.get_host(), self.connect.get_port());
+                format!("the database {database:?} at {host}:{port}")
+            }
+        }
     }
-    Err(invalid(format!(
-        "a schema's name is 1 to {MAX_SCHEMA_BYTES} of ASCII lower-case letters, digits and '_', and begins neither with a \
-         digit nor with pg_; not {schema:?}"
-    )))
 }
 
 fn invalid(what: impl Into<String>) -> Error {
     Error::invalid("read index URL", what)
 }
 
+fn number(name: &str, value: &str, least: u32) -> Result<u32> {
+    let number = value.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| invalid(format!("{name} is a number, at least {least}, not {value:?}")))
+}
+
+/// The driver's word for a file that is not there would be that the server is not there.
+fn readable(parameter: &str, path: &str) -> Result<()> {
+    std::fs::File::open(path).map(drop).map_err(|e| {
+        invalid(format!("the file {path:?} that {parameter} names cannot be read")).with_source(e)
+    })
+}
+
+fn checked_schema(name: &str) -> Result<String> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let begins = name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
+    if !begins || name.starts_with("pg_") || name.len() > MAX_SCHEMA_BYTES || !name.bytes().all(fits) {
+        return Err(invalid(format!(
+            "a schema's name is 1 to {MAX_SCHEMA_BYTES} of ASCII lower-case letters, digits and '_', and begins neither \
+             with a digit nor with pg_; not {:?}",
+            name.chars().take(MAX_SCHEMA_BYTES).collect::<String>()
+        )));
+    }
+    Ok(name.to_owned())
+}
+
+/// The URL, without looking at its parameters. Messages show nothing of it: there may be a password anywhere in a URL that
+/// makes no sense.
+fn parse(url: &str) -> Result<Url> {
+    let parsed = Url::parse(url).map_err(|e| {
+        invalid("the PostgreSQL URL makes no sense; it looks like postgres://USER:PASSWORD@HOST:PORT/DATABASE, with \
+                 special characters in the password as %XX")
+        .with_source(e)
+    })?;
+    if !matches!(parsed.scheme(), "postgres" | "postgresql") {
+        return Err(invalid("not a PostgreSQL URL; it begins with postgres:// or postgresql://"));
+    }
+    if parsed.path().trim_start_matches('/').is_empty() {
+        return Err(invalid("the PostgreSQL URL names no database; for example postgres://localhost/events"));
+    }
+    if parsed.fragment().is_some() {
+        return Err(invalid("a # in the PostgreSQL URL is written as %23"));
+    }
+    Ok(parsed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn refused(url: &str) -> String {
+        Config::from_url(url).err().unwrap().to_string()
+    }
+
     #[test]
-    fn parameters_take_effect_and_others_are_refused() {
-        let config = Config::from_url("postgres://u:p@h:5433/d?schema=s_2&sslmode=disable").unwrap();
-        assert_eq!((config.schema.as_str(), config.connect.get_host()), ("s_2", "h"));
+    fn parameters_take_effect_or_are_refused() {
+        let url = "postgresql://u%40:p%2Fw@h:5433/d%20b?schema=s_2&max_connections=3&acquire_timeout_ms=4";
+        let config = Config::from_url(url).unwrap();
+        assert_eq!((config.connect.get_username(), config.connect.get_database()), ("u@", Some("d b")));
+        assert_eq!((&*config.schema, config.max_connections), ("s_2", 3));
+        assert_eq!(config.acquire_timeout.as_millis(), 4);
         assert_eq!(Config::from_url("postgres://h/d").unwrap().schema, "synckit_audit");
-        for (url, said) in [
-            ("postgres://h", "names no database"),
-            ("postgres://h/d?schema=A", "a schema's name"),
-            ("postgres://h/d?schema=pg_x", "a schema's name"),
-            ("postgres://h/d?schema=a&schema=b", "given twice"),
-            ("postgres://h/d?tenant=x", "unknown parameter \"tenant\""),
+        for (parameter, said) in [
+            ("tenant=a", "unknown parameter \"tenant\""),
+            ("schema=A", "a schema's name"),
+            ("schema=pg_x", "a schema's name"),
+            ("max_connections=0", "max_connections is a number, at least 1"),
+            ("sslmode=on", "sslmode is one of disable, allow"),
+            ("schema=a&schema=b", "given twice"),
+            ("sslrootcert=/not/there", "cannot be read"),
         ] {
-            let error = Config::from_url(url).unwrap_err().to_string();
-            assert!(error.contains(said), "{url}: {error}");
+            let error = refused(&format!("postgres://h/d?{parameter}"));
+            assert!(error.contains(said), "{parameter}: {error}");
         }
     }
 
     #[test]
     fn credentials_are_not_shown() {
-        for url in
-            ["postgres://user:hunter2@h:x/d", "postgres://user:hunter2@h", "postgres://user:hunter2@h/d?x=1"]
-        {
-            assert!(!Config::from_url(url).unwrap_err().to_string().contains("hunter2"), "{url}");
+        for url in [
+            "postgres://user:hunter2@h:x/d",
+            "postgres://user:hunter2@/d#",
+            "postgres://user:hunter2@h",
+            "mysql://user:hunter2@h/d",
+            "postgres://user:hunter2@h/d?x=1",
+            "hunter2",
+        ] {
+            assert!(!refused(url).contains("hunter2"), "{url}");
         }
-        let shown = format!("{:?}", Config::from_url("postgres://user:hunter2@h/d").unwrap());
-        assert!(!shown.contains("hunter2") && !shown.contains("user"), "{shown}");
+        let place = Config::from_url("postgres://user:hunter2@h/d").unwrap().place();
+        assert_eq!(place, "the database \"d\" at h:5432");
     }
 }
