@@ -45,6 +45,10 @@ pub(super) async fn run(args: Audit, out: Output) -> Result<Done, Failure> {
             .await?;
         return listed.end();
     };
+    if index == "mem:" {
+        let what = "an index in memory ends with the command; name one that stays, such as sqlite:audit.db";
+        return Err(Failure::told(what.to_owned()));
+    }
     if args.verify {
         return stores::with_local(store, async |node| verify(node, &index, out).await).await;
     }
